@@ -1,0 +1,140 @@
+/*
+ * graph.h - the compiler's graph: values, nodes, constants in one arena.
+ *
+ * Nodes stand in a list that is always a topological order. Every value knows
+ * its producer and its users; those links are kept right by the functions
+ * below, never by hand. Types are always known: a node comes into being by
+ * wai_emit, which infers them.
+ *
+ * Errors stick: after the first failure every wai_emit returns NULL at once,
+ * so that a lowering or a pass reads straight through and asks
+ * wai_graph_status() once at its end.
+ *
+ * Constant folding happens here: a node all of whose inputs are constants is
+ * evaluated by `fold` as soon as it is emitted, and its outputs are constants.
+ * Shape arithmetic vanishes this way, and so does every transpose of a weight.
+ */
+#ifndef WAI_GRAPH_H
+#define WAI_GRAPH_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "ops/op.h"
+
+typedef struct wai_node wai_node;
+
+typedef struct wai_value {
+    const char *name; /* ONNX name or NULL; for messages and io             */
+    wai_type type;
+    const void *data; /* a constant's bytes (borrowed or in the arena, of
+                         wai_type_size bytes, maybe unaligned never), or NULL */
+    wai_node *producer; /* NULL for graph inputs and constants              */
+    wai_node **users;   /* one entry per operand; a node may stand twice    */
+    uint32_t user_count, user_capacity;
+    uint32_t output_count; /* how many graph outputs are this value         */
+    uint32_t id;           /* order of creation, from 0                     */
+    uint32_t mark;         /* scratch of whoever walks; not kept            */
+} wai_value;
+
+struct wai_node {
+    const wai_op *op;
+    void *params;    /* of op's struct, in the arena; passes may change it  */
+    wai_value **in;  /* NULL entries: absent                                */
+    wai_value **out; /* never NULL                                          */
+    uint32_t in_count, out_count;
+    const char *name; /* of the ONNX node it comes from                     */
+    wai_node *previous, *next;
+    uint32_t mark;
+};
+
+typedef struct wai_graph_io {
+    const char *name;
+    wai_value *value;
+} wai_graph_io;
+
+typedef struct wai_graph {
+    wai_arena *arena;
+    wai_diag *diag;
+    wai_status status; /* of the first failure                              */
+    wai_node *first, *last;
+    uint32_t node_count, value_count;
+    wai_graph_io *inputs, *outputs;
+    uint32_t input_count, output_count;
+    wai_node *cursor;  /* emit before this node; NULL: at the end           */
+    const char *scope; /* name given to new nodes, and `where` in messages  */
+    uint64_t param_count; /* elements of the source model's weights         */
+    /* Evaluate `node` (all inputs constant) and set data of its outputs.
+     * NULL: no folding. WAI_ERR_UNSUPPORTED: leave the node as it is. */
+    wai_status (*fold)(struct wai_graph *graph, wai_node *node);
+} wai_graph;
+
+void wai_graph_init(wai_graph *graph, wai_arena *arena, wai_diag *diag);
+
+static inline wai_status wai_graph_status(const wai_graph *graph) {
+    return graph->status;
+}
+
+/* Record a failure (the first one wins) and return it. where = scope. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+wai_status wai_graph_fail(wai_graph *graph, wai_status status, const char *format, ...);
+
+/* A new value without producer. NULL after a failure. */
+wai_value *wai_graph_value(wai_graph *graph, const wai_type *type, const char *name);
+
+/* A constant. `data` is borrowed for the life of the graph. */
+wai_value *wai_graph_constant(wai_graph *graph, const wai_type *type, const void *data,
+                              const char *name);
+
+static inline bool wai_value_is_constant(const wai_value *value) {
+    return value != NULL && value->data != NULL;
+}
+
+/* Users plus graph outputs. */
+static inline uint32_t wai_value_use_count(const wai_value *value) {
+    return value->user_count + value->output_count;
+}
+
+/*
+ * Add a node at graph->cursor: copies `params`, checks arity, infers, folds.
+ * `in` may hold NULL for absent inputs. Trailing absent inputs are dropped.
+ * Returns NULL after a failure. When it was folded, the node is not in the
+ * list (producer of its outputs is NULL) but its out[] can be read.
+ */
+wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
+                        wai_value *const *in, uint32_t in_count, uint32_t out_count);
+
+/* The same for one output; returns out[0]. */
+wai_value *wai_emit(wai_graph *graph, const wai_op *op, const void *params, wai_value *const *in,
+                    uint32_t in_count);
+
+/* Replace operand `index`. */
+void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_value *value);
+
+/* After a pass changed a node's inputs or params: infer again and put the new
+ * types into its outputs. The outputs' users are not inferred again. */
+wai_status wai_node_infer(wai_graph *graph, wai_node *node);
+
+/* All users of `from`, and graph outputs that are `from`, take `to`. */
+void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to);
+
+/* Take the node out of the list. Its outputs must have no uses. */
+void wai_graph_remove(wai_graph *graph, wai_node *node);
+
+/* The only user of `value` when it has exactly one use and that is not a
+ * graph output; else NULL. */
+wai_node *wai_value_only_user(const wai_value *value);
+
+/* Order, links, counts and types all agree; INTERNAL if not. For tests and
+ * after every pass. */
+wai_status wai_graph_check(wai_graph *graph);
+
+/*
+ * The graph as text, one node a line in list order:
+ *   %7 f32[1,56,56,64] = conv2d(%5, %6:const) {stride_h=2 ...} "layer1.conv"
+ * In the arena; NULL when it is used up.
+ */
+const char *wai_graph_dump(wai_graph *graph);
+
+#endif

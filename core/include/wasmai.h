@@ -1,0 +1,160 @@
+/*
+ * wasmai.h - run a compiled WasmAI package.
+ *
+ * The whole life of a session:
+ *
+ *     open -> write inputs -> run -> read outputs -> (run again) -> close
+ *
+ * Rules that hold for every function here:
+ *
+ *   - A session is not thread-safe; use one per thread. Two sessions share no
+ *     tensor, no weight and no state.
+ *   - The caller owns what it passed in; the session owns what it hands out.
+ *     Nothing returned here is ever freed by the caller.
+ *   - Memory is allocated by wai_session_open() and by nothing else.
+ *   - Package bytes are untrusted. Bad bytes give a status, never a crash.
+ *   - After a failed wai_session_run() the session is dead: every later call
+ *     except wai_session_close() returns WAI_ERR_STATE.
+ *   - Sizes are bytes, counts are elements.
+ */
+#ifndef WASMAI_H
+#define WASMAI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WAI_VERSION "0.1.0" /* the only copy; build files read it here */
+#define WAI_MAX_RANK 8u
+
+typedef enum wai_status {
+    WAI_OK = 0,
+    WAI_ERR_ARGUMENT = 1,    /* the caller broke a documented rule          */
+    WAI_ERR_STATE = 2,       /* right call, wrong time, or a dead session   */
+    WAI_ERR_MALFORMED = 3,   /* the bytes are not what they claim to be     */
+    WAI_ERR_UNSUPPORTED = 4, /* well formed, but not in this build          */
+    WAI_ERR_LIMIT = 5,       /* would pass a number in wai_limits           */
+    WAI_ERR_MEMORY = 6,      /* the allocator returned NULL                 */
+    WAI_ERR_INTEGRITY = 7,   /* the bytes differ from their own digest      */
+    WAI_ERR_INTERNAL = 8     /* a bug in WasmAI; fuzzers abort on it        */
+} wai_status;
+
+/* "WAI_ERR_MALFORMED" and so on. Never NULL, also for unknown values. */
+const char *wai_status_name(wai_status status);
+
+#define WAI_NO_OFFSET UINT64_MAX
+
+/* What went wrong, for people. Filled on failure only; pass NULL to skip. */
+typedef struct wai_diag {
+    wai_status status;
+    uint64_t offset;   /* byte in the input, or WAI_NO_OFFSET               */
+    char where[128];   /* node, tensor or section; printable ASCII          */
+    char message[256]; /* one sentence, no newline                          */
+} wai_diag;
+
+typedef struct wai_bytes {
+    const uint8_t *data;
+    size_t size;
+} wai_bytes;
+
+/* Element types. The numbers are in packages: never renumber. */
+typedef enum wai_dtype {
+    WAI_F32 = 1,
+    WAI_F16 = 2, /* IEEE binary16; converted, never computed in             */
+    WAI_F64 = 3,
+    WAI_I8 = 4,
+    WAI_U8 = 5,
+    WAI_I16 = 6,
+    WAI_U16 = 7,
+    WAI_I32 = 8,
+    WAI_U32 = 9,
+    WAI_I64 = 10,
+    WAI_U64 = 11,
+    WAI_BOOL = 12 /* one byte, 0 or 1                                       */
+} wai_dtype;
+
+/* One named slot of a session. `data` stays put until close. */
+typedef struct wai_tensor {
+    const char *name; /* NUL-terminated, printable                          */
+    wai_dtype dtype;
+    uint32_t rank;
+    uint32_t dims[WAI_MAX_RANK];
+    void *data;
+    size_t size; /* bytes                                                   */
+} wai_tensor;
+
+/* Zero in any field means the default in core/base/limits.h. */
+typedef struct wai_limits {
+    uint64_t max_memory; /* bytes: package + arena + state                  */
+} wai_limits;
+
+/* `alloc` returns memory aligned to `align` (a power of two <= 64) or NULL. */
+typedef struct wai_allocator {
+    void *context;
+    void *(*alloc)(void *context, size_t size, size_t align);
+    void (*free)(void *context, void *pointer);
+} wai_allocator;
+
+/* All-zero is the default for every field. */
+typedef struct wai_options {
+    wai_limits limits;
+    const wai_allocator *allocator; /* NULL: malloc; outlives the session   */
+} wai_options;
+
+/* What a package states about itself; read it without opening a session. */
+typedef struct wai_certificate {
+    uint64_t package_size; /* bytes of the whole package                    */
+    uint64_t arena_size;   /* bytes for all tensors that live during a run  */
+    uint64_t state_size;   /* bytes of operator state, measured on wasm32   */
+    uint64_t peak_size;    /* bytes of linear memory that one session needs,
+                              the runtime's own data and stack included     */
+    uint64_t param_count;  /* weights of the source model, elements         */
+    uint64_t flop_count;   /* floating-point operations of one inference    */
+    uint32_t layout;       /* which kernels the packed weights are for      */
+    uint32_t step_count;
+    uint8_t source_digest[48]; /* SHA-384 of the source ONNX file           */
+} wai_certificate;
+
+/*
+ * Read the certificate of `package`. Checks the header, not the rest.
+ * WAI_ERR_MALFORMED or WAI_ERR_UNSUPPORTED (another format version).
+ */
+wai_status wai_certificate_read(wai_certificate *out, wai_bytes package, wai_diag *diag);
+
+typedef struct wai_session wai_session;
+
+/*
+ * Check `package` from its first byte to its last, prove its memory plan and
+ * build its kernels. `package` is borrowed until wai_session_close(), must be
+ * 64-byte aligned, and is never written to.
+ * On failure *out is NULL and nothing is left allocated.
+ */
+wai_status wai_session_open(wai_session **out, wai_bytes package, const wai_options *options,
+                            wai_diag *diag);
+
+uint32_t wai_session_input_count(const wai_session *session);
+uint32_t wai_session_output_count(const wai_session *session);
+
+/* Fill *out with slot `index`. Write inputs through out->data before a run;
+ * read outputs through it after a run that returned WAI_OK. Outputs, and
+ * inputs that a step may overwrite, are undefined before that. */
+wai_status wai_session_input(const wai_session *session, uint32_t index, wai_tensor *out);
+wai_status wai_session_output(const wai_session *session, uint32_t index, wai_tensor *out);
+
+/* Run once. Allocates nothing. All inputs must be written before every run. */
+wai_status wai_session_run(wai_session *session, wai_diag *diag);
+
+/* Bytes taken from the allocator since open: arena and operator state. */
+uint64_t wai_session_memory(const wai_session *session);
+
+/* Free everything the session owns. NULL is allowed and does nothing. */
+void wai_session_close(wai_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

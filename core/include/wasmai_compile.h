@@ -1,0 +1,80 @@
+/*
+ * wasmai_compile.h - turn ONNX bytes into a WasmAI package.
+ *
+ * One pure function: the same bytes and options give the same package, byte
+ * for byte. Not linked into the browser runtime.
+ */
+#ifndef WASMAI_COMPILE_H
+#define WASMAI_COMPILE_H
+
+#include "wasmai.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The value of a symbolic dimension: "batch", or "input[0]" for the first
+ * axis of the graph input `input` when that axis has no name. */
+typedef struct wai_dim {
+    const char *name;
+    uint32_t value;
+} wai_dim;
+
+/* A graph input that is a constant of the compiled model. `data` holds
+ * `size` bytes of dtype and dims, little-endian, without padding. */
+typedef struct wai_binding {
+    const char *name;
+    wai_dtype dtype;
+    uint32_t rank;
+    uint32_t dims[WAI_MAX_RANK];
+    const void *data;
+    size_t size;
+} wai_binding;
+
+typedef struct wai_compile_options {
+    wai_limits limits; /* max_memory: refuse a package whose peak is above  */
+    const wai_allocator *allocator;
+    const wai_dim *dims;
+    size_t dim_count;
+    const wai_binding *bindings;
+    size_t binding_count;
+    int optimize; /* 0: import, plan and write only; 1: all passes          */
+    /* If set, called once per stage ("import", each pass, "plan") with the
+     * graph as text. The text is valid for the call only. */
+    void (*on_stage)(void *context, const char *stage, const char *text);
+    void *on_stage_context;
+    /* If set, an operator, attribute or dtype that cannot be compiled is
+     * reported here and import goes on (its outputs are unknown, nodes behind
+     * it are not judged); wai_compile then fails with the first one. */
+    void (*on_problem)(void *context, const wai_diag *problem);
+    void *on_problem_context;
+    /* If set, told of every symbolic dim and the value it got: bound is 0 when
+     * the value is the default of 1 because nobody gave one. */
+    void (*on_dim)(void *context, const char *name, uint32_t value, int bound);
+    void *on_dim_context;
+} wai_compile_options;
+
+typedef struct wai_package wai_package;
+
+/*
+ * Compile `onnx` (one ModelProto, opsets 7 to 21 of ai.onnx).
+ * MALFORMED: the bytes break the ONNX format or its rules. UNSUPPORTED: valid,
+ * but an operator, attribute, dtype or dynamic shape is not covered; diag.where
+ * names the node. LIMIT: past a number in limits.h or options->limits.
+ */
+wai_status wai_compile(wai_package **out, wai_bytes onnx, const wai_compile_options *options,
+                       wai_diag *diag);
+wai_bytes wai_package_bytes(const wai_package *package);
+void wai_package_free(wai_package *package);
+
+/*
+ * The graph of a package (or of one that was cut open for `inspect`) as text.
+ * Calls options->on_stage once with stage "package".
+ */
+wai_status wai_package_dump(wai_bytes package, const wai_compile_options *options, wai_diag *diag);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
