@@ -1,0 +1,2 @@
+/* Two wasm kernels include <arm_neon.h> by mistake. */
+#include <wasm_simd128.h>
