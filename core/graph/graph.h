@@ -27,7 +27,7 @@ typedef struct wai_value {
     const char *name; /* ONNX name or NULL; for messages and io             */
     wai_type type;
     const void *data; /* a constant's bytes (borrowed or in the arena, of
-                         wai_type_size bytes, maybe unaligned never), or NULL */
+                         wai_type_size bytes, aligned to 8), or NULL */
     wai_node *producer; /* NULL for graph inputs and constants              */
     wai_node **users;   /* one entry per operand; a node may stand twice    */
     uint32_t user_count, user_capacity;

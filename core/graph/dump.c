@@ -1,0 +1,160 @@
+/* The graph as text, for people, `inspect` and tests. */
+#include <string.h>
+
+#include "graph/graph.h"
+
+/* Text that grows in the arena; once it fails it stays empty. */
+typedef struct text {
+    wai_arena *arena;
+    char *data;
+    size_t size, capacity;
+    bool failed;
+} text;
+
+static void add(text *t, const char *piece) {
+    size_t size = strlen(piece);
+    if (t->failed) {
+        return;
+    }
+    if (size >= t->capacity - t->size) {
+        size_t capacity = (t->capacity + size) * 2 + 256;
+        char *data = wai_arena_alloc(t->arena, capacity);
+        if (data == NULL) {
+            t->failed = true;
+            return;
+        }
+        if (t->size != 0) {
+            memcpy(data, t->data, t->size);
+        }
+        t->data = data;
+        t->capacity = capacity;
+    }
+    memcpy(t->data + t->size, piece, size + 1);
+    t->size += size;
+}
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static void addf(text *t, const char *format, ...) {
+    char piece[640];
+    va_list arguments;
+    va_start(arguments, format);
+    wai_format(piece, sizeof piece, format, arguments);
+    va_end(arguments);
+    add(t, piece);
+}
+
+/* Enough digits to tell params apart: sign, whole part, six decimals. */
+static void add_float(text *t, float value) {
+    if (value != value) {
+        add(t, "nan");
+        return;
+    }
+    if (value < 0) {
+        add(t, "-");
+        value = -value;
+    }
+    if (value > 3.0e38f) {
+        add(t, value > 3.4028235e38f ? "inf" : "huge");
+        return;
+    }
+    if (value >= 1e9f) {
+        addf(t, "%llue9", (unsigned long long)((double)value / 1e9));
+        return;
+    }
+    unsigned long long micro = (unsigned long long)((double)value * 1e6 + 0.5);
+    addf(t, "%llu", micro / 1000000);
+    if (micro % 1000000 != 0) {
+        char digits[8] = ".000000";
+        unsigned long long rest = micro % 1000000;
+        for (int i = 6; i > 0; i--, rest /= 10) {
+            digits[i] = (char)('0' + rest % 10);
+        }
+        for (int i = 6; digits[i] == '0'; i--) {
+            digits[i] = 0;
+        }
+        add(t, digits);
+    }
+}
+
+static void add_word(text *t, const wai_field *field, const uint8_t *at) {
+    uint32_t word;
+    float number;
+    memcpy(&word, at, 4);
+    memcpy(&number, at, 4);
+    if (field->kind == WAI_FIELD_F32) {
+        add_float(t, number);
+        return;
+    }
+    if (field->kind == WAI_FIELD_I32) {
+        addf(t, "%d", (int)word);
+        return;
+    }
+    if (field->values != NULL) {
+        for (uint32_t i = 0; field->values[i] != NULL; i++) {
+            if (i == word) {
+                add(t, field->values[i]);
+                return;
+            }
+        }
+    }
+    addf(t, "%u", word);
+}
+
+static void add_params(text *t, const wai_node *node) {
+    const wai_op *op = node->op;
+    if (op->field_count == 0) {
+        return;
+    }
+    add(t, " {");
+    for (uint32_t f = 0; f < op->field_count; f++) {
+        const wai_field *field = &op->fields[f];
+        addf(t, "%s%s=", f > 0 ? " " : "", field->name);
+        for (uint32_t i = 0; i < field->count; i++) {
+            add(t, i > 0 ? "," : "");
+            add_word(t, field, (const uint8_t *)node->params + field->offset + 4 * i);
+        }
+    }
+    add(t, "}");
+}
+
+static void add_value(text *t, const wai_value *value) {
+    if (value == NULL) {
+        add(t, "none");
+    } else {
+        addf(t, "%%%u%s", value->id, value->data != NULL ? ":const" : "");
+    }
+}
+
+static void add_io(text *t, const char *what, const wai_graph_io *io, uint32_t count) {
+    char type[WAI_TYPE_TEXT];
+    for (uint32_t i = 0; i < count; i++) {
+        addf(t, "%s ", what);
+        add_value(t, io[i].value);
+        addf(t, " %s \"%s\"\n", wai_type_text(&io[i].value->type, type), io[i].name);
+    }
+}
+
+const char *wai_graph_dump(wai_graph *graph) {
+    text t = {graph->arena, NULL, 0, 0, false};
+    char type[WAI_TYPE_TEXT];
+    add(&t, "");
+    add_io(&t, "input", graph->inputs, graph->input_count);
+    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            addf(&t, "%s%%%u %s", i > 0 ? ", " : "", node->out[i]->id,
+                 wai_type_text(&node->out[i]->type, type));
+        }
+        addf(&t, " = %s(", node->op->name);
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            add(&t, i > 0 ? ", " : "");
+            add_value(&t, node->in[i]);
+        }
+        add(&t, ")");
+        add_params(&t, node);
+        addf(&t, " \"%s\"\n", node->name != NULL ? node->name : "");
+    }
+    add_io(&t, "output", graph->outputs, graph->output_count);
+    return t.failed ? NULL : t.data;
+}

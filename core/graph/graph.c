@@ -1,0 +1,351 @@
+#include "graph/graph.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+
+void wai_graph_init(wai_graph *graph, wai_arena *arena, wai_diag *diag) {
+    memset(graph, 0, sizeof *graph);
+    graph->arena = arena;
+    graph->diag = diag;
+}
+
+wai_status wai_graph_fail(wai_graph *graph, wai_status status, const char *format, ...) {
+    if (graph->status != WAI_OK) {
+        return graph->status;
+    }
+    graph->status = status;
+    char message[sizeof((wai_diag *)0)->message];
+    va_list arguments;
+    va_start(arguments, format);
+    wai_format(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return wai_fail(graph->diag, status, graph->scope, "%s", message);
+}
+
+/* Arena memory that fails the graph when there is none. */
+static void *take(wai_graph *graph, size_t count, size_t size) {
+    void *memory = wai_arena_array(graph->arena, count, size);
+    if (memory == NULL) {
+        wai_graph_fail(graph, WAI_ERR_MEMORY, "out of memory in the compiler");
+    }
+    return memory;
+}
+
+wai_value *wai_graph_value(wai_graph *graph, const wai_type *type, const char *name) {
+    if (graph->status != WAI_OK) {
+        return NULL;
+    }
+    if (!wai_type_is_valid(type)) {
+        wai_graph_fail(graph, WAI_ERR_LIMIT, "a tensor is larger than %u bytes or has more than %u axes",
+                       WAI_MAX_TENSOR_SIZE, WAI_MAX_RANK);
+        return NULL;
+    }
+    if (graph->value_count >= WAI_MAX_VALUES) {
+        wai_graph_fail(graph, WAI_ERR_LIMIT, "the graph has more than %u values", WAI_MAX_VALUES);
+        return NULL;
+    }
+    wai_value *value = take(graph, 1, sizeof *value);
+    if (value != NULL) {
+        value->type = *type;
+        value->name = name;
+        value->id = graph->value_count++;
+    }
+    return value;
+}
+
+wai_value *wai_graph_constant(wai_graph *graph, const wai_type *type, const void *data,
+                              const char *name) {
+    wai_value *value = wai_graph_value(graph, type, name);
+    if (value != NULL) {
+        value->data = data;
+    }
+    return value;
+}
+
+static void add_user(wai_graph *graph, wai_value *value, wai_node *node) {
+    if (value == NULL) {
+        return;
+    }
+    if (value->user_count == value->user_capacity) {
+        uint32_t capacity = value->user_capacity != 0 ? value->user_capacity * 2 : 2;
+        wai_node **users = take(graph, capacity, sizeof *users);
+        if (users == NULL) {
+            return;
+        }
+        if (value->user_count != 0) {
+            memcpy(users, value->users, value->user_count * sizeof *users);
+        }
+        value->users = users;
+        value->user_capacity = capacity;
+    }
+    value->users[value->user_count++] = node;
+}
+
+static void drop_user(wai_value *value, const wai_node *node) {
+    if (value == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < value->user_count; i++) {
+        if (value->users[i] == node) {
+            memmove(&value->users[i], &value->users[i + 1],
+                    (value->user_count - i - 1) * sizeof *value->users);
+            value->user_count--;
+            return;
+        }
+    }
+}
+
+static void link_before(wai_graph *graph, wai_node *node, wai_node *next) {
+    node->next = next;
+    node->previous = next != NULL ? next->previous : graph->last;
+    *(node->previous != NULL ? &node->previous->next : &graph->first) = node;
+    *(next != NULL ? &next->previous : &graph->last) = node;
+    graph->node_count++;
+}
+
+wai_status wai_node_infer(wai_graph *graph, wai_node *node) {
+    const wai_op *op = node->op;
+    const wai_type **in = take(graph, node->in_count + 1u, sizeof *in);
+    wai_type *out = take(graph, node->out_count, sizeof *out);
+    if (graph->status != WAI_OK) {
+        return graph->status;
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        in[i] = node->in[i] != NULL ? &node->in[i]->type : NULL;
+    }
+    wai_signature signature = {node->params, in,           node->in_count, out,
+                               node->out_count, node->name, graph->diag};
+    graph->status = op->infer(&signature);
+    for (uint32_t i = 0; i < node->out_count && graph->status == WAI_OK; i++) {
+        if (!wai_type_is_valid(&out[i])) {
+            return wai_graph_fail(graph, WAI_ERR_LIMIT,
+                                  "the output of %s is larger than %u bytes or has more than %u axes",
+                                  op->name, WAI_MAX_TENSOR_SIZE, WAI_MAX_RANK);
+        }
+        if (node->out[i] != NULL) {
+            node->out[i]->type = out[i];
+        } else {
+            node->out[i] = wai_graph_value(graph, &out[i], NULL);
+        }
+    }
+    return graph->status;
+}
+
+/* Arity of a node that is about to be made; trailing absent inputs do not count. */
+static bool arity_is_right(wai_graph *graph, const wai_op *op, uint32_t in_count, uint32_t out_count) {
+    if (in_count < op->min_in || in_count > op->max_in) {
+        wai_graph_fail(graph, WAI_ERR_MALFORMED, "%s takes %u to %u inputs, not %u", op->name,
+                       op->min_in, op->max_in, in_count);
+    } else if (out_count < op->min_out || out_count > op->max_out) {
+        wai_graph_fail(graph, WAI_ERR_MALFORMED, "%s has %u to %u outputs, not %u", op->name,
+                       op->min_out, op->max_out, out_count);
+    } else if (graph->node_count >= WAI_MAX_NODES) {
+        wai_graph_fail(graph, WAI_ERR_LIMIT, "the graph has more than %u nodes", WAI_MAX_NODES);
+    }
+    return graph->status == WAI_OK;
+}
+
+/* True when the node is no more: its outputs are constants now. */
+static bool folded(wai_graph *graph, wai_node *node) {
+    if (graph->fold == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        if (node->in[i] != NULL && node->in[i]->data == NULL) {
+            return false;
+        }
+    }
+    size_t size = 0;
+    size_t in_size = 0;
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        size += wai_type_size(&node->out[i]->type);
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        in_size += node->in[i] != NULL ? wai_type_size(&node->in[i]->type) : 0;
+    }
+    /* Weights of any size may be folded as long as they do not grow. */
+    if (size > WAI_MAX_FOLD_SIZE && size > in_size) {
+        return false;
+    }
+    wai_status status = graph->fold(graph, node);
+    if (status != WAI_OK && status != WAI_ERR_UNSUPPORTED) {
+        graph->status = status;
+    }
+    return status == WAI_OK;
+}
+
+wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
+                        wai_value *const *in, uint32_t in_count, uint32_t out_count) {
+    if (graph->status != WAI_OK) {
+        return NULL;
+    }
+    while (in_count > op->min_in && in[in_count - 1] == NULL) {
+        in_count--;
+    }
+    if (!arity_is_right(graph, op, in_count, out_count)) {
+        return NULL;
+    }
+    wai_node *node = take(graph, 1, sizeof *node);
+    void *own_params = take(graph, 1, op->params_size);
+    wai_value **own_in = take(graph, in_count + 1u, sizeof *own_in);
+    wai_value **own_out = take(graph, out_count, sizeof *own_out);
+    if (graph->status != WAI_OK) {
+        return NULL;
+    }
+    *node = (wai_node){.op = op,
+                       .params = own_params,
+                       .in = own_in,
+                       .out = own_out,
+                       .in_count = in_count,
+                       .out_count = out_count,
+                       .name = graph->scope};
+    if (op->params_size != 0) {
+        memcpy(own_params, params, op->params_size);
+    }
+    if (in_count != 0) {
+        memcpy(own_in, in, in_count * sizeof *own_in);
+    }
+    if (wai_node_infer(graph, node) != WAI_OK) {
+        return NULL;
+    }
+    if (folded(graph, node)) {
+        return node;
+    }
+    for (uint32_t i = 0; i < in_count; i++) {
+        add_user(graph, own_in[i], node);
+    }
+    for (uint32_t i = 0; i < out_count; i++) {
+        own_out[i]->producer = node;
+    }
+    link_before(graph, node, graph->cursor);
+    return graph->status == WAI_OK ? node : NULL;
+}
+
+wai_value *wai_emit(wai_graph *graph, const wai_op *op, const void *params, wai_value *const *in,
+                    uint32_t in_count) {
+    wai_node *node = wai_emit_node(graph, op, params, in, in_count, 1);
+    return node != NULL ? node->out[0] : NULL;
+}
+
+void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_value *value) {
+    drop_user(node->in[index], node);
+    node->in[index] = value;
+    add_user(graph, value, node);
+}
+
+void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to) {
+    if (from == to || graph->status != WAI_OK) {
+        return;
+    }
+    while (from->user_count > 0 && graph->status == WAI_OK) {
+        wai_node *user = from->users[from->user_count - 1];
+        for (uint32_t i = 0; i < user->in_count; i++) {
+            if (user->in[i] == from) {
+                wai_node_set_input(graph, user, i, to);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        if (graph->outputs[i].value == from) {
+            graph->outputs[i].value = to;
+            from->output_count--;
+            to->output_count++;
+        }
+    }
+}
+
+void wai_graph_remove(wai_graph *graph, wai_node *node) {
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        drop_user(node->in[i], node);
+    }
+    *(node->previous != NULL ? &node->previous->next : &graph->first) = node->next;
+    *(node->next != NULL ? &node->next->previous : &graph->last) = node->previous;
+    graph->node_count--;
+    if (graph->cursor == node) {
+        graph->cursor = node->next;
+    }
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        node->out[i]->producer = NULL;
+    }
+}
+
+wai_node *wai_value_only_user(const wai_value *value) {
+    return value->user_count == 1 && value->output_count == 0 ? value->users[0] : NULL;
+}
+
+static wai_status broken(wai_graph *graph, const wai_node *node, const char *what) {
+    graph->scope = node != NULL ? node->name : NULL;
+    return wai_graph_fail(graph, WAI_ERR_INTERNAL, "the graph is inconsistent: %s", what);
+}
+
+/* One node against what stands before it; marks its outputs as written. */
+static wai_status check_node(wai_graph *graph, wai_node *node) {
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        wai_value *value = node->in[i];
+        if (value == NULL) {
+            continue;
+        }
+        if (value->data == NULL && value->mark != 1) {
+            return broken(graph, node, "a value is read before it is written");
+        }
+        bool listed = false;
+        for (uint32_t u = 0; u < value->user_count; u++) {
+            listed = listed || value->users[u] == node;
+        }
+        if (!listed) {
+            return broken(graph, node, "a user is not in its operand's list");
+        }
+    }
+    wai_type before[8];
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        if (node->out[i]->producer != node || node->out[i]->mark != 0) {
+            return broken(graph, node, "a value has two producers");
+        }
+        if (i < 8) {
+            before[i] = node->out[i]->type;
+        }
+    }
+    if (wai_node_infer(graph, node) != WAI_OK) {
+        return graph->status;
+    }
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        node->out[i]->mark = 1;
+        if (i < 8 && !wai_type_equal(&before[i], &node->out[i]->type)) {
+            return broken(graph, node, "a type differs from what is inferred");
+        }
+    }
+    return WAI_OK;
+}
+
+wai_status wai_graph_check(wai_graph *graph) {
+    if (graph->status != WAI_OK) {
+        return graph->status;
+    }
+    uint32_t count = 0;
+    for (wai_node *node = graph->first; node != NULL; node = node->next) {
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            if (node->in[i] != NULL) {
+                node->in[i]->mark = 0;
+            }
+        }
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            node->out[i]->mark = 0;
+        }
+    }
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        graph->inputs[i].value->mark = 1;
+    }
+    for (wai_node *node = graph->first; node != NULL; node = node->next, count++) {
+        if (check_node(graph, node) != WAI_OK) {
+            return graph->status;
+        }
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const wai_value *value = graph->outputs[i].value;
+        if (value->output_count == 0 || (value->data == NULL && value->mark != 1)) {
+            return broken(graph, NULL, "an output is not written");
+        }
+    }
+    return count == graph->node_count ? WAI_OK : broken(graph, NULL, "the node count is wrong");
+}
