@@ -38,7 +38,9 @@ typedef struct wai_field {
     uint32_t kind;
     uint32_t offset;
     uint32_t count;            /* 1, or the length of the array             */
-    const char *const *values; /* names of an enum's values, or NULL        */
+    /* An enum's names: values[v] names v, values[0] is NULL where 0 is no
+     * value, a NULL behind the last name ends the table. NULL: no enum. */
+    const char *const *values;
 } wai_field;
 
 #define WAI_FIELD(type, kind, member)                                                              \
