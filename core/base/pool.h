@@ -17,6 +17,7 @@ typedef struct wai_pool {
     uint64_t limit;
     bool sealed;    /* every later allocation fails                */
     bool violated;  /* somebody tried to allocate after the seal   */
+    void *freed;    /* what XNNPACK gave back; runtime/xnn.c reuses it */
 } wai_pool;
 
 void wai_pool_init(wai_pool *pool, const wai_allocator *allocator, uint64_t limit);
