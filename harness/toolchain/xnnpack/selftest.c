@@ -214,9 +214,36 @@ static void movement(void)
     free(in), free(out), free(space);
 }
 
+static void *allocate(void *context, size_t size)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void *reallocate(void *context, void *pointer, size_t size)
+{
+    (void)context;
+    return realloc(pointer, size);
+}
+
+static void *allocate_aligned(void *context, size_t alignment, size_t size)
+{
+    void *pointer = NULL;
+    (void)context;
+    return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
+}
+
+static void deallocate(void *context, void *pointer)
+{
+    (void)context;
+    free(pointer);
+}
+
 int main(void)
 {
-    must(xnn_initialize(NULL), "initialize");
+    static const struct xnn_allocator allocator = {NULL,         allocate,         reallocate,
+                                                   deallocate,   allocate_aligned, deallocate};
+    must(xnn_initialize(&allocator), "initialize");
     conv("conv1x1", 1, 1, 0, 1, 19, 21, -INFINITY, INFINITY);
     conv("conv3x3", 3, 1, 1, 1, 5, 9, 0, INFINITY);
     conv("conv3x3s2-clamp", 3, 2, 1, 1, 3, 16, 0, 6);

@@ -1,0 +1,81 @@
+// XNNPACK and nanopb for each variant, built once by xnnpack/CMakeLists.txt and kept in the cache.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { SetupError, cacheRoot, contentKey, makeOnce, runLogged, step, toolchainDir } from './cache.mjs';
+import { commandLine } from './env.mjs';
+import { ensureSources, sourcesKey } from './sources.mjs';
+
+/** @typedef {import('./env.mjs').Toolchain} Toolchain */
+
+const recipe = path.join(toolchainDir, 'xnnpack');
+
+const settings = {
+  wasm: { configure: ['emcmake', 'cmake'], options: /** @type {string[]} */ ([]) },
+  native: { configure: ['cmake'], options: ['-DCMAKE_C_COMPILER=clang', '-DCMAKE_CXX_COMPILER=clang++'] },
+  asan: {
+    configure: ['cmake'],
+    options: ['-DCMAKE_C_COMPILER=clang', '-DCMAKE_CXX_COMPILER=clang++', '-DWAI_SANITIZE=ON'],
+  },
+};
+
+/** @typedef {keyof typeof settings} Variant */
+
+export const variants = /** @type {Variant[]} */ (Object.keys(settings));
+
+/** Names and bytes of the files that decide what comes out. @param {string} dir @returns {string} */
+function recipeText(dir) {
+  return fs
+    .readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.name !== 'selftest.c')
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((entry) => {
+      const file = path.join(dir, entry.name);
+      return entry.isDirectory() ? recipeText(file) : `${path.relative(recipe, file)}\n${fs.readFileSync(file, 'utf8')}`;
+    })
+    .join('\n');
+}
+
+/**
+ * @param {Toolchain} toolchain
+ * @param {Variant} variant
+ * @returns {Promise<string>} a folder with include/ and lib/
+ */
+export async function ensureLibraries(toolchain, variant) {
+  const { configure, options } = settings[variant];
+  const key = contentKey(recipeText(recipe), sourcesKey(), toolchain.id, JSON.stringify(settings[variant]), os.arch());
+  return makeOnce(path.join(cacheRoot(), `xnnpack-${variant}-${key}`), async (temporary) => {
+    const sources = await ensureSources();
+    step(`building XNNPACK and nanopb: ${variant} (once, about a minute)`);
+    const build = `${temporary}.build`;
+    fs.rmSync(build, { recursive: true, force: true });
+    /** @param {string} cmd @param {string[]} args */
+    const go = async (cmd, args) => {
+      const line = commandLine(toolchain, cmd, args);
+      return runLogged(line.file, line.args, { cwd: line.cwd, env: line.env, label: `xnnpack ${variant}` });
+    };
+    try {
+      await go(configure[0], [
+        ...configure.slice(1),
+        '-G',
+        'Ninja',
+        '-S',
+        recipe,
+        '-B',
+        build,
+        '-DCMAKE_BUILD_TYPE=',
+        `-DWAI_SOURCES=${sources}`,
+        `-DCMAKE_INSTALL_PREFIX=${temporary}`,
+        ...options,
+      ]);
+      await go('ninja', ['-j', String(os.availableParallelism()), '-C', build, 'install']);
+    } catch (error) {
+      const log = `${cacheRoot()}/xnnpack-${variant}.log`;
+      fs.writeFileSync(log, /** @type {{ log?: string }} */ (error).log ?? String(error));
+      throw new SetupError(`XNNPACK (${variant}) did not build: the compiler's words are in ${log}.`);
+    } finally {
+      fs.rmSync(build, { recursive: true, force: true });
+    }
+  });
+}
