@@ -1,0 +1,58 @@
+/*
+ * format.h - the bytes of a package (.wai), as a specification.
+ *
+ * All numbers are little-endian; unnamed bytes are zero and refused otherwise.
+ * The file is: header, section table, sections in the order of their kinds,
+ * each starting at a multiple of 64, zero bytes between, digest.
+ *
+ *   0    u8[4]   "WAI" 0x1a
+ *   4    u32     format version (WAI_FORMAT_VERSION)
+ *   8    u32     layout of packed weights (runtime/xnn.h, wai_xnn_layout)
+ *   12   u32     flags, 0
+ *   16   u64     package size in bytes, digest included
+ *   24   u64     arena size in bytes
+ *   32   u64     operator state in bytes, measured on wasm32
+ *   40   u64     peak linear memory in bytes, the runtime included
+ *   48   u64     weights of the source model, elements
+ *   56   u64     floating-point operations of one inference
+ *   64   u32     step count
+ *   68   u32     section count (5)
+ *   72   u8[48]  SHA-384 of the source ONNX file
+ *   120  u8[8]   zero
+ *   128  section table: per section u32 kind, u32 zero, u64 offset, u64 size
+ *   end-48  SHA-384 of everything before it
+ *
+ * Sections:
+ *   1 strings  NUL-terminated printable ASCII or UTF-8, one after another
+ *   2 values   12 words each: dtype, rank, dims[8] (unused ones 0),
+ *              storage (1 constant, 2 arena), offset in bytes, a multiple of
+ *              64, in the data section or the arena. Reserved there:
+ *              wai_slot_size(size of the tensor).
+ *   3 steps    words, in the order of execution: operator id (ops.def), name
+ *              (offset in strings), input count, output count, inputs (value
+ *              index, or WAI_FORMAT_ABSENT), outputs (value index), word count
+ *              of params, params (the operator's struct, see ops/emit.h)
+ *   4 io       words: input count, output count, then for each input and
+ *              output: name (offset in strings), value index
+ *   5 data     constants and packed weights
+ *
+ * Values are single-assignment: each is a constant, a graph input, or an
+ * output of exactly one step.
+ */
+#ifndef WAI_FORMAT_H
+#define WAI_FORMAT_H
+
+#define WAI_FORMAT_MAGIC "WAI\x1a"
+#define WAI_FORMAT_VERSION 1u
+#define WAI_FORMAT_HEADER_SIZE 128u
+#define WAI_FORMAT_ENTRY_SIZE 24u
+#define WAI_FORMAT_DIGEST_SIZE 48u
+#define WAI_FORMAT_ABSENT 0xffffffffu
+#define WAI_FORMAT_VALUE_WORDS 12u
+
+enum { WAI_SECTION_STRINGS = 1, WAI_SECTION_VALUES, WAI_SECTION_STEPS, WAI_SECTION_IO, WAI_SECTION_DATA };
+#define WAI_SECTION_COUNT 5u
+
+enum { WAI_STORAGE_CONSTANT = 1, WAI_STORAGE_ARENA = 2 };
+
+#endif

@@ -1,0 +1,38 @@
+/* program.h - what a package holds, as records: written by package/write.c,
+ * made again by package/read.c. */
+#ifndef WAI_PROGRAM_H
+#define WAI_PROGRAM_H
+
+#include "ops/op.h"
+
+typedef struct wai_program_value {
+    wai_type type;
+    uint32_t offset;     /* in the arena or in `data`                       */
+    bool constant;
+} wai_program_value;
+
+typedef struct wai_program_step {
+    const wai_op_row *row;
+    const char *where;
+    const void *params;
+    const uint32_t *in;  /* value index or WAI_FORMAT_ABSENT                */
+    const uint32_t *out;
+    uint32_t in_count, out_count;
+} wai_program_step;
+
+typedef struct wai_program_io {
+    const char *name;
+    uint32_t value;
+} wai_program_io;
+
+typedef struct wai_program {
+    wai_program_value *values;
+    wai_program_step *steps;
+    wai_program_io *inputs, *outputs;
+    uint32_t value_count, step_count, input_count, output_count;
+    uint64_t arena_size;
+    const uint8_t *data; /* constants                                       */
+    uint64_t data_size;
+} wai_program;
+
+#endif

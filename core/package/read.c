@@ -1,0 +1,309 @@
+#include "package/read.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "package/format.h"
+
+typedef struct section {
+    const uint8_t *data;
+    size_t size;
+} section;
+
+typedef struct reader {
+    wai_bytes package;
+    wai_pool *pool;
+    wai_diag *diag;
+    section sections[WAI_SECTION_COUNT + 1]; /* by kind                     */
+} reader;
+
+#define REFUSE(r, where, ...) wai_fail((r)->diag, WAI_ERR_MALFORMED, where, __VA_ARGS__)
+
+/* ---- header ---- */
+
+static wai_status check_magic(wai_bytes package, wai_diag *diag) {
+    if (package.size < WAI_FORMAT_HEADER_SIZE + WAI_FORMAT_DIGEST_SIZE) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, "header", "%zu bytes are too few for a package",
+                        package.size);
+    }
+    if (memcmp(package.data, WAI_FORMAT_MAGIC, 4) != 0) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, "header", "not a WasmAI package");
+    }
+    return WAI_OK;
+}
+
+/* The header; *section_count beside the certificate. */
+static wai_status read_header(wai_certificate *out, uint32_t *section_count, wai_bytes package,
+                              wai_diag *diag) {
+    memset(out, 0, sizeof *out);
+    if (check_magic(package, diag) != WAI_OK) {
+        return WAI_ERR_MALFORMED;
+    }
+    wai_cursor c = wai_cursor_make(package.data + 4, WAI_FORMAT_HEADER_SIZE - 4);
+    uint32_t version = wai_cursor_u32(&c);
+    if (version != WAI_FORMAT_VERSION) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header",
+                        "package format %u, this build reads %u: compile the model again", version,
+                        WAI_FORMAT_VERSION);
+    }
+    out->layout = wai_cursor_u32(&c);
+    uint32_t flags = wai_cursor_u32(&c);
+    out->package_size = wai_cursor_u64(&c);
+    out->arena_size = wai_cursor_u64(&c);
+    out->state_size = wai_cursor_u64(&c);
+    out->peak_size = wai_cursor_u64(&c);
+    out->param_count = wai_cursor_u64(&c);
+    out->flop_count = wai_cursor_u64(&c);
+    out->step_count = wai_cursor_u32(&c);
+    *section_count = wai_cursor_u32(&c);
+    memcpy(out->source_digest, wai_cursor_bytes(&c, sizeof out->source_digest), sizeof out->source_digest);
+    uint64_t rest = wai_cursor_u64(&c);
+    if (flags != 0 || rest != 0 || *section_count != WAI_SECTION_COUNT) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header", "flags or sections that this build does not know");
+    }
+    if (out->package_size != package.size) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, "header",
+                        "the package says it has %llu bytes, there are %zu: truncated or damaged",
+                        (unsigned long long)out->package_size, package.size);
+    }
+    return WAI_OK;
+}
+
+wai_status wai_certificate_read(wai_certificate *out, wai_bytes package, wai_diag *diag) {
+    uint32_t section_count;
+    return read_header(out, &section_count, package, diag);
+}
+
+/* ---- sections ---- */
+
+static bool all_zero(const uint8_t *from, const uint8_t *to) {
+    for (; from < to; from++) {
+        if (*from != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static wai_status read_sections(reader *r) {
+    wai_bytes p = r->package;
+    wai_cursor c = wai_cursor_make(p.data + WAI_FORMAT_HEADER_SIZE, p.size - WAI_FORMAT_HEADER_SIZE);
+    size_t end = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
+    size_t limit = p.size - WAI_FORMAT_DIGEST_SIZE;
+    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
+        uint32_t found = wai_cursor_u32(&c);
+        uint32_t zero = wai_cursor_u32(&c);
+        uint64_t offset = wai_cursor_u64(&c);
+        uint64_t size = wai_cursor_u64(&c);
+        if (c.failed || found != kind || zero != 0) {
+            return REFUSE(r, "section table", "section %u is not where it must be", kind);
+        }
+        if (end > limit || offset < end || offset > limit || offset % WAI_ALIGN != 0 ||
+            offset - end >= WAI_ALIGN || size > limit - offset) {
+            return REFUSE(r, "section table", "section %u lies outside the package", kind);
+        }
+        if (!all_zero(p.data + end, p.data + offset)) {
+            return REFUSE(r, "section table", "bytes between sections are not zero");
+        }
+        r->sections[kind] = (section){p.data + offset, (size_t)size};
+        end = (size_t)(offset + size);
+    }
+    if (end != limit) {
+        return REFUSE(r, "section table", "bytes follow the last section");
+    }
+    return WAI_OK;
+}
+
+static wai_cursor open_section(const reader *r, uint32_t kind) {
+    return wai_cursor_make(r->sections[kind].data, r->sections[kind].size);
+}
+
+/* A name in the strings section, or NULL. The section ends with a NUL, so
+ * every name in it is terminated. */
+static const char *name_at(const reader *r, uint32_t offset) {
+    const section *s = &r->sections[WAI_SECTION_STRINGS];
+    return offset < s->size ? (const char *)s->data + offset : NULL;
+}
+
+static wai_status check_strings(const reader *r) {
+    const section *s = &r->sections[WAI_SECTION_STRINGS];
+    if (s->size == 0 || s->data[s->size - 1] != 0) {
+        return REFUSE(r, "strings", "the last name is not terminated");
+    }
+    return WAI_OK;
+}
+
+static wai_status no_memory(reader *r) {
+    return wai_fail(r->diag, WAI_ERR_MEMORY, "package", "not enough memory for the package's tables");
+}
+
+/* ---- values ---- */
+
+static wai_status read_value(reader *r, const wai_program *p, wai_cursor *c, wai_program_value *v) {
+    v->type.dtype = (wai_dtype)wai_cursor_u32(c);
+    v->type.rank = wai_cursor_u32(c);
+    bool tidy = v->type.rank <= WAI_MAX_RANK;
+    for (uint32_t i = 0; i < WAI_MAX_RANK; i++) {
+        v->type.dims[i] = wai_cursor_u32(c);
+        tidy = tidy && (i < v->type.rank || v->type.dims[i] == 0);
+    }
+    uint32_t storage = wai_cursor_u32(c);
+    v->offset = wai_cursor_u32(c);
+    if (!tidy || !wai_type_is_valid(&v->type)) {
+        return REFUSE(r, "values", "a value has no valid type");
+    }
+    if (storage != WAI_STORAGE_CONSTANT && storage != WAI_STORAGE_ARENA) {
+        return REFUSE(r, "values", "a value has unknown storage %u", storage);
+    }
+    v->constant = storage == WAI_STORAGE_CONSTANT;
+    uint64_t room = v->constant ? p->data_size : p->arena_size;
+    uint64_t slot = wai_slot_size(wai_type_size(&v->type));
+    if (v->offset % WAI_ALIGN != 0 || v->offset > room || slot > room - v->offset) {
+        return REFUSE(r, "values", "a value lies outside the %s", v->constant ? "data section" : "arena");
+    }
+    return WAI_OK;
+}
+
+static wai_status read_values(reader *r, wai_program *p) {
+    size_t record = WAI_FORMAT_VALUE_WORDS * 4;
+    size_t size = r->sections[WAI_SECTION_VALUES].size;
+    if (size % record != 0 || size / record > WAI_MAX_VALUES) {
+        return REFUSE(r, "values", "%zu bytes are no list of values", size);
+    }
+    p->value_count = (uint32_t)(size / record);
+    p->values = wai_pool_array(r->pool, p->value_count, sizeof *p->values);
+    if (p->values == NULL) {
+        return no_memory(r);
+    }
+    wai_cursor c = open_section(r, WAI_SECTION_VALUES);
+    for (uint32_t i = 0; i < p->value_count; i++) {
+        if (read_value(r, p, &c, &p->values[i]) != WAI_OK) {
+            return WAI_ERR_MALFORMED;
+        }
+    }
+    return WAI_OK;
+}
+
+/* ---- steps ---- */
+
+static bool indices_are_valid(const uint32_t *list, uint32_t count, const wai_program *p, bool may_be_absent) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i] >= p->value_count && !(may_be_absent && list[i] == WAI_FORMAT_ABSENT)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sections start at multiples of 64 and words at multiples of 4, so that lists
+ * and params can be used in place (wasm and every host here are little-endian). */
+static const uint32_t *words(wai_cursor *c, uint32_t count) {
+    return count <= WAI_MAX_OPERANDS ? (const uint32_t *)(const void *)wai_cursor_bytes(c, count * 4u)
+                                     : NULL;
+}
+
+static wai_status read_step(reader *r, const wai_program *p, wai_cursor *c, wai_program_step *s) {
+    s->row = wai_op_by_id(wai_cursor_u32(c));
+    s->where = name_at(r, wai_cursor_u32(c));
+    s->in_count = wai_cursor_u32(c);
+    s->out_count = wai_cursor_u32(c);
+    s->in = words(c, s->in_count);
+    s->out = words(c, s->out_count);
+    uint32_t param_words = wai_cursor_u32(c);
+    s->params = words(c, param_words);
+    if (c->failed || s->in == NULL || s->out == NULL || s->params == NULL || s->where == NULL) {
+        return REFUSE(r, "steps", "a step is damaged");
+    }
+    if (s->row == NULL) {
+        return wai_fail(r->diag, WAI_ERR_UNSUPPORTED, s->where, "an operator that this runtime does not have");
+    }
+    const wai_op *op = s->row->op;
+    if (param_words * 4u != op->params_size) {
+        return REFUSE(r, s->where, "%s has %u bytes of params, not %u", op->name, op->params_size,
+                      param_words * 4u);
+    }
+    if (s->in_count < op->min_in || s->in_count > op->max_in || s->out_count < op->min_out ||
+        s->out_count > op->max_out) {
+        return REFUSE(r, s->where, "%s has another number of inputs or outputs", op->name);
+    }
+    if (!indices_are_valid(s->in, s->in_count, p, true) ||
+        !indices_are_valid(s->out, s->out_count, p, false)) {
+        return REFUSE(r, s->where, "%s names a value that is not there", op->name);
+    }
+    return WAI_OK;
+}
+
+static wai_status read_steps(reader *r, wai_program *p) {
+    if (p->step_count > WAI_MAX_NODES) {
+        return wai_fail(r->diag, WAI_ERR_LIMIT, "steps", "%u steps, at most %u are possible",
+                        p->step_count, WAI_MAX_NODES);
+    }
+    p->steps = wai_pool_array(r->pool, p->step_count, sizeof *p->steps);
+    if (p->steps == NULL) {
+        return no_memory(r);
+    }
+    wai_cursor c = open_section(r, WAI_SECTION_STEPS);
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        wai_status status = read_step(r, p, &c, &p->steps[i]);
+        if (status != WAI_OK) {
+            return status;
+        }
+    }
+    return wai_cursor_left(&c) == 0 ? WAI_OK : REFUSE(r, "steps", "bytes follow the last step");
+}
+
+/* ---- io ---- */
+
+static wai_status read_io(reader *r, wai_program *p) {
+    wai_cursor c = open_section(r, WAI_SECTION_IO);
+    p->input_count = wai_cursor_u32(&c);
+    p->output_count = wai_cursor_u32(&c);
+    if (p->input_count > WAI_MAX_IO || p->output_count > WAI_MAX_IO) {
+        return wai_fail(r->diag, WAI_ERR_LIMIT, "io", "more than %u inputs or outputs", WAI_MAX_IO);
+    }
+    p->inputs = wai_pool_array(r->pool, p->input_count + p->output_count, sizeof *p->inputs);
+    if (p->inputs == NULL) {
+        return no_memory(r);
+    }
+    p->outputs = p->inputs + p->input_count;
+    for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
+        p->inputs[i].name = name_at(r, wai_cursor_u32(&c));
+        p->inputs[i].value = wai_cursor_u32(&c);
+        bool good = !c.failed && p->inputs[i].name != NULL && p->inputs[i].value < p->value_count;
+        /* Inputs are written, so they cannot be constants. */
+        if (!good || (i < p->input_count && p->values[p->inputs[i].value].constant)) {
+            return REFUSE(r, "io", "an input or output is damaged");
+        }
+    }
+    return wai_cursor_left(&c) == 0 ? WAI_OK : REFUSE(r, "io", "bytes follow the last output");
+}
+
+wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool, wai_diag *diag) {
+    memset(out, 0, sizeof *out);
+    reader r = {package, pool, diag, {{NULL, 0}}};
+    wai_certificate certificate;
+    uint32_t section_count;
+    if ((uintptr_t)package.data % WAI_ALIGN != 0) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "package", "the package must be aligned to 64 bytes");
+    }
+    wai_status status = read_header(&certificate, &section_count, package, diag);
+    if (status != WAI_OK) {
+        return status;
+    }
+    if (certificate.arena_size > WAI_MAX_MEMORY || certificate.arena_size % WAI_ALIGN != 0) {
+        return wai_fail(diag, WAI_ERR_LIMIT, "header", "an arena of %llu bytes is not possible",
+                        (unsigned long long)certificate.arena_size);
+    }
+    status = read_sections(&r);
+    if (status != WAI_OK) {
+        return status;
+    }
+    out->arena_size = certificate.arena_size;
+    out->data = r.sections[WAI_SECTION_DATA].data;
+    out->data_size = r.sections[WAI_SECTION_DATA].size;
+    out->step_count = certificate.step_count;
+    if ((status = check_strings(&r)) != WAI_OK || (status = read_values(&r, out)) != WAI_OK ||
+        (status = read_steps(&r, out)) != WAI_OK) {
+        return status;
+    }
+    return read_io(&r, out);
+}

@@ -1,0 +1,245 @@
+/*
+ * A session: a package brought to life. wai_session_open is the pipeline in
+ * order: read -> bind -> infer again -> prove the plan -> prepare every step.
+ */
+#include <string.h>
+
+#include "base/limits.h"
+#include "ops/emit.h"
+#include "package/format.h"
+#include "package/read.h"
+#include "plan/prove.h"
+#include "runtime/step.h"
+#include "runtime/xnn.h"
+
+struct wai_session {
+    wai_pool pool; /* holds everything, this struct included                */
+    wai_program program;
+    wai_step *steps;
+    uint8_t *arena;
+    bool dead;
+};
+
+static wai_status no_memory(wai_diag *diag, const char *what) {
+    return wai_fail(diag, WAI_ERR_MEMORY, "session", "no memory for %s", what);
+}
+
+/* ---- bind: values to addresses ---- */
+
+static wai_operand operand(const wai_session *s, uint32_t index) {
+    if (index == WAI_FORMAT_ABSENT) {
+        return (wai_operand){{0}, NULL, false};
+    }
+    const wai_program_value *value = &s->program.values[index];
+    /* Constants are never written: wai_plan_prove refuses a step that would. */
+    uint8_t *data = value->constant ? (uint8_t *)(uintptr_t)s->program.data + value->offset
+                                    : s->arena + value->offset;
+    return (wai_operand){value->type, data, value->constant};
+}
+
+static wai_status bind(wai_session *s, wai_diag *diag) {
+    const wai_program *p = &s->program;
+    size_t operand_count = 0;
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        operand_count += p->steps[i].in_count + p->steps[i].out_count;
+    }
+    wai_operand *operands = wai_pool_array(&s->pool, operand_count, sizeof *operands);
+    s->steps = wai_pool_array(&s->pool, p->step_count, sizeof *s->steps);
+    s->arena = wai_pool_alloc(&s->pool, (size_t)p->arena_size);
+    if (operands == NULL || s->steps == NULL) {
+        return no_memory(diag, "the steps");
+    }
+    if (s->arena == NULL) {
+        return wai_fail(diag, WAI_ERR_MEMORY, "session", "no memory for %llu bytes of tensors",
+                        (unsigned long long)p->arena_size);
+    }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const wai_program_step *from = &p->steps[i];
+        wai_step *step = &s->steps[i];
+        *step = (wai_step){.op = from->row->op,
+                           .kernel = from->row->kernel,
+                           .params = from->params,
+                           .where = from->where,
+                           .in = operands,
+                           .out = operands + from->in_count,
+                           .in_count = from->in_count,
+                           .out_count = from->out_count};
+        for (uint32_t k = 0; k < from->in_count; k++) {
+            *operands++ = operand(s, from->in[k]);
+        }
+        for (uint32_t k = 0; k < from->out_count; k++) {
+            *operands++ = operand(s, from->out[k]);
+        }
+    }
+    return WAI_OK;
+}
+
+/* ---- proofs ---- */
+
+static wai_status infer_again(const wai_session *s, wai_diag *diag) {
+    wai_status status = WAI_OK;
+    for (uint32_t i = 0; i < s->program.step_count && status == WAI_OK; i++) {
+        wai_pool scratch;
+        wai_pool_init(&scratch, s->pool.allocator, UINT64_MAX);
+        status = wai_step_infer(&s->steps[i], &scratch, diag);
+        wai_pool_free(&scratch);
+    }
+    return status;
+}
+
+static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *diag) {
+    wai_prove_value *values = wai_pool_array(scratch, p->value_count + 1u, sizeof *values);
+    wai_prove_step *steps = wai_pool_array(scratch, p->step_count + 1u, sizeof *steps);
+    uint32_t *io = wai_pool_array(scratch, p->input_count + p->output_count + 1u, sizeof *io);
+    if (values == NULL || steps == NULL || io == NULL) {
+        return no_memory(diag, "the memory proof");
+    }
+    for (uint32_t i = 0; i < p->value_count; i++) {
+        values[i] = (wai_prove_value){p->values[i].offset, wai_type_size(&p->values[i].type),
+                                      p->values[i].constant};
+    }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const wai_program_step *step = &p->steps[i];
+        steps[i] = (wai_prove_step){step->in,        step->out,
+                                    step->in_count,  step->out_count,
+                                    step->row->op->in_place, step->row->op == &wai_op_reshape};
+    }
+    for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
+        io[i] = p->inputs[i].value;
+    }
+    wai_prove_view view = {p->arena_size,  values,         steps,         io,
+                           io + p->input_count, p->value_count, p->step_count, p->input_count,
+                           p->output_count};
+    return wai_plan_prove(&view, scratch, diag);
+}
+
+static wai_status prove(const wai_session *s, wai_diag *diag) {
+    wai_pool scratch;
+    wai_pool_init(&scratch, s->pool.allocator, UINT64_MAX);
+    wai_status status = prove_with(&s->program, &scratch, diag);
+    wai_pool_free(&scratch);
+    return status;
+}
+
+/* ---- open ---- */
+
+static wai_status check_certificate(wai_bytes package, const wai_options *options, wai_diag *diag) {
+    wai_certificate certificate;
+    wai_status status = wai_certificate_read(&certificate, package, diag);
+    if (status != WAI_OK) {
+        return status;
+    }
+    if (certificate.layout != wai_xnn_layout()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header",
+                        "weights packed for layout %u, this runtime reads %u: compile the model again",
+                        certificate.layout, wai_xnn_layout());
+    }
+    if (options->limits.max_memory != 0 && certificate.peak_size > options->limits.max_memory) {
+        return wai_fail(diag, WAI_ERR_LIMIT, "header", "the model needs %llu bytes, the limit is %llu",
+                        (unsigned long long)certificate.peak_size,
+                        (unsigned long long)options->limits.max_memory);
+    }
+    return WAI_OK;
+}
+
+static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
+    wai_status status;
+    if ((status = wai_package_read(&s->program, package, &s->pool, diag)) != WAI_OK ||
+        (status = prove(s, diag)) != WAI_OK || (status = bind(s, diag)) != WAI_OK ||
+        (status = infer_again(s, diag)) != WAI_OK) {
+        return status;
+    }
+    status = wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
+    s->pool.sealed = true;
+    return status;
+}
+
+wai_status wai_session_open(wai_session **out, wai_bytes package, const wai_options *options,
+                            wai_diag *diag) {
+    static const wai_options defaults;
+    if (out == NULL) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "wai_session_open", "out is NULL");
+    }
+    *out = NULL;
+    wai_diag_clear(diag);
+    options = options != NULL ? options : &defaults;
+    if (package.data == NULL) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "wai_session_open", "there is no package");
+    }
+    wai_status status = check_certificate(package, options, diag);
+    if (status != WAI_OK) {
+        return status;
+    }
+    wai_pool pool;
+    wai_pool_init(&pool, options->allocator, UINT64_MAX);
+    wai_session *s = wai_pool_alloc(&pool, sizeof *s);
+    if (s == NULL) {
+        return no_memory(diag, "the session");
+    }
+    s->pool = pool;
+    status = open_in(s, package, diag);
+    if (status != WAI_OK) {
+        wai_session_close(s);
+        return status;
+    }
+    *out = s;
+    return WAI_OK;
+}
+
+void wai_session_close(wai_session *session) {
+    if (session != NULL) {
+        wai_pool pool = session->pool; /* it holds the session itself */
+        wai_pool_free(&pool);
+    }
+}
+
+/* ---- use ---- */
+
+uint32_t wai_session_input_count(const wai_session *session) {
+    return session->program.input_count;
+}
+
+uint32_t wai_session_output_count(const wai_session *session) {
+    return session->program.output_count;
+}
+
+static wai_status slot(const wai_session *s, const wai_program_io *list, uint32_t count,
+                       uint32_t index, wai_tensor *out) {
+    memset(out, 0, sizeof *out);
+    if (index >= count) {
+        return WAI_ERR_ARGUMENT;
+    }
+    wai_operand o = operand(s, list[index].value);
+    out->name = list[index].name;
+    out->dtype = o.type.dtype;
+    out->rank = o.type.rank;
+    memcpy(out->dims, o.type.dims, sizeof out->dims);
+    out->data = o.data;
+    out->size = wai_type_size(&o.type);
+    return s->dead ? WAI_ERR_STATE : WAI_OK;
+}
+
+wai_status wai_session_input(const wai_session *session, uint32_t index, wai_tensor *out) {
+    return slot(session, session->program.inputs, session->program.input_count, index, out);
+}
+
+wai_status wai_session_output(const wai_session *session, uint32_t index, wai_tensor *out) {
+    return slot(session, session->program.outputs, session->program.output_count, index, out);
+}
+
+wai_status wai_session_run(wai_session *session, wai_diag *diag) {
+    wai_diag_clear(diag);
+    if (session->dead) {
+        return wai_fail(diag, WAI_ERR_STATE, "session", "an earlier run failed: close the session");
+    }
+    wai_status status = wai_steps_run(session->steps, session->program.step_count, diag);
+    if (status == WAI_OK && session->pool.violated) {
+        status = wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
+    }
+    session->dead = status != WAI_OK;
+    return status;
+}
+
+uint64_t wai_session_memory(const wai_session *session) {
+    return session->pool.total;
+}

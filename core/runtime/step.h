@@ -1,0 +1,21 @@
+/* step.h - make a list of steps ready and run it. Used by sessions and by the
+ * compiler's constant folding. */
+#ifndef WAI_STEP_H
+#define WAI_STEP_H
+
+#include "ops/op.h"
+
+/*
+ * Prepare every step, then allocate the one workspace that all share, then set
+ * every step up. Types have passed infer and data pointers are final.
+ */
+wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wai_diag *diag);
+
+/* Run them in order; stops at the first failure. */
+wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag);
+
+/* infer for a step whose operands' types are set; the result must equal the
+ * types of its outputs (MALFORMED otherwise). Allocates from `scratch`. */
+wai_status wai_step_infer(const wai_step *step, wai_pool *scratch, wai_diag *diag);
+
+#endif
