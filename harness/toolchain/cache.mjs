@@ -11,7 +11,14 @@ export const toolchainDir = path.dirname(fileURLToPath(import.meta.url));
 export const projectDir = path.resolve(toolchainDir, '..', '..');
 
 /** A cause that the user can act on. Printed as one sentence, without a stack. */
-export class SetupError extends Error {}
+export class SetupError extends Error {
+  what = 'set-up';
+}
+
+/** Our own sources do not build. */
+export class BuildError extends SetupError {
+  what = 'build';
+}
 
 /** @returns {string} the cache folder; it exists afterwards */
 export function cacheRoot() {

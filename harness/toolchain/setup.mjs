@@ -106,7 +106,7 @@ export async function setup() {
  */
 export function failSetup(error) {
   if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`error: set-up: ${error.message}\n`);
+  process.stderr.write(`error: ${error.what}: ${error.message}\n`);
   process.exit(1);
 }
 

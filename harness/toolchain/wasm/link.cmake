@@ -1,0 +1,53 @@
+# wai_wasm(NAME SOURCES ... EXPORTS file ARCHIVES targets... [SYSTEM libraries...] LINK flags...)
+#
+# Links NAME.wasm by wasm-ld itself. emcc as the linker always adds exports of its own (stack helpers,
+# the table, _initialize), and its imports follow from settings; here exports are the lines of one
+# file, and an import that nobody wrote down is an undefined symbol, which stops the link.
+
+execute_process(COMMAND em-config CACHE OUTPUT_VARIABLE em_cache OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND em-config LLVM_ROOT OUTPUT_VARIABLE em_llvm OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND em-config BINARYEN_ROOT OUTPUT_VARIABLE em_binaryen OUTPUT_STRIP_TRAILING_WHITESPACE)
+set(em_libraries ${em_cache}/sysroot/lib/wasm32-emscripten)
+# Emscripten's CMake platform file restricts searches to its sysroot; these are programs of the host.
+find_program(WASM_LD NAMES wasm-ld wasm-ld-19 HINTS ${em_llvm} REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+find_program(WASM_OPT NAMES wasm-opt HINTS ${em_binaryen}/bin REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+
+function(wai_wasm name)
+  cmake_parse_arguments(A "" "EXPORTS" "SOURCES;ARCHIVES;SYSTEM;LINK" ${ARGN})
+  foreach(file ${A_SOURCES} ${A_EXPORTS})
+    if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${file})
+      message(STATUS "${name}.wasm is left out: ${file} does not exist")
+      return()
+    endif()
+  endforeach()
+
+  add_library(${name}_objects OBJECT ${A_SOURCES})
+  target_include_directories(${name}_objects PRIVATE core core/include)
+  target_include_directories(${name}_objects SYSTEM PRIVATE ${WAI_LIBRARIES}/include)
+
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${A_EXPORTS})
+  file(STRINGS ${A_EXPORTS} exports REGEX "^[A-Za-z_]")
+  list(TRANSFORM exports PREPEND --export=)
+  set(archives)
+  foreach(target ${A_ARCHIVES})
+    list(APPEND archives $<TARGET_FILE:${target}>)
+  endforeach()
+  set(system)
+  foreach(library ${A_SYSTEM} c compiler_rt)
+    list(APPEND system ${em_libraries}/lib${library}.a)
+  endforeach()
+
+  set(wasm ${CMAKE_BINARY_DIR}/${name}.wasm)
+  add_custom_command(OUTPUT ${wasm}
+    COMMAND ${WASM_LD} --no-entry --gc-sections --stack-first --merge-data-segments
+      -o ${wasm}.linked $<TARGET_OBJECTS:${name}_objects> ${archives} ${third_party} ${system}
+      ${A_LINK} ${exports}
+    COMMAND ${WASM_OPT} -O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int
+      --enable-sign-ext --enable-mutable-globals --strip-debug --strip-producers --strip-target-features
+      ${wasm}.linked -o ${wasm}.part
+    COMMAND ${CMAKE_COMMAND} -E rename ${wasm}.part ${wasm}
+    DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> ${A_ARCHIVES} ${third_party} ${A_EXPORTS}
+    COMMENT "Linking ${name}.wasm"
+    COMMAND_EXPAND_LISTS VERBATIM)
+  add_custom_target(${name} ALL DEPENDS ${wasm})
+endfunction()
