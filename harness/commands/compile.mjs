@@ -1,0 +1,87 @@
+// compile MODEL.onnx: ONNX to a package.
+import { basename, resolve } from 'node:path';
+import { WasmAIError } from '../../web/errors.js';
+import { readConfig } from '../config.mjs';
+import { readBytes, writeWhole } from '../files.mjs';
+import { compile } from '../index.mjs';
+import { bytesText, tableText } from '../io.mjs';
+import { collect, parseDims, refuseLater } from './options.mjs';
+
+export const name = 'compile';
+export const summary = 'compile an ONNX model to a package';
+export const description = `Compile an ONNX model (opsets 7 to 21) to a .wai package: one file with the plan,
+the packed weights and a certificate of its memory.`;
+export const example = `wasm-ai compile mobilenet.onnx -o mobilenet.wai --optimize --dim batch=1
+wasm-ai compile model.onnx --max-heap 128 --json`;
+
+const LATER = {
+  quantize: 'compile without it: weights stay float32',
+  calibrate: 'it belongs to --quantize',
+  sign: 'compile without it and compare the SHA-384 that `wasm-ai inspect` prints',
+  encrypt: 'compile without it',
+};
+
+export function configure(command) {
+  command
+    .argument('<model>', 'ONNX file')
+    .option('-o, --output <file>', 'package to write (default: MODEL.wai in this folder)')
+    .option('--optimize', 'all graph passes: folding, fusion, channels-last layout')
+    .option(
+      '--secure',
+      'today: recorded in the report only; packages always run on the deterministic runtime with ' +
+        'memory fixed by the certificate. Metering, memory hardening and signatures come later',
+    )
+    .option('--dim <name=N>', 'value of a symbolic dim: name=8 or input[axis]=8; repeat', collect)
+    .option('--max-heap <MiB>', 'refuse a model that needs more memory (also MAX_HEAP_SIZE)')
+    .option('--quantize <type>', 'not in this version')
+    .option('--calibrate <dir>', 'not in this version')
+    .option('--sign <key>', 'not in this version')
+    .option('--encrypt <keyfile>', 'not in this version');
+}
+
+export async function run([model], options, io) {
+  refuseLater(options, LATER);
+  const dims = parseDims(options.dim);
+  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
+  if (config.MEMORY_HARDENING) {
+    io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
+  }
+  const output = options.output ?? `${basename(model).replace(/\.onnx$/i, '')}.wai`;
+  if (resolve(output) === resolve(model)) {
+    throw new WasmAIError('ARGUMENT', output, 'this would overwrite the model');
+  }
+
+  const bar = io.progress('compiling', 3);
+  try {
+    const onnx = await readBytes(model);
+    bar.update(1, `${basename(model)}, ${bytesText(onnx.length)}`);
+    const { bytes, report } = await compile(onnx, {
+      optimize: options.optimize,
+      secure: options.secure,
+      dims,
+      maxHeapMB: config.MAX_HEAP_SIZE,
+    });
+    bar.update(2, `writing ${bytesText(bytes.length)}`);
+    await writeWhole(output, bytes);
+    bar.done();
+    print(output, report, io);
+  } finally {
+    bar.done();
+  }
+}
+
+function print(output, report, io) {
+  for (const { name: dim, value, bound } of report.dims) {
+    if (!bound) io.talk(`note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N`);
+  }
+  io.json({ output, ...report });
+  const rows = report.ops.map(({ op, count }) => [op, String(count)]);
+  io.out(`${io.paint('bold', output)}
+${tableText(rows, [1])}
+operators      ${report.certificate.stepCount}
+params         ${report.params}
+MFLOP          ${report.mflop.toFixed(2)}
+package        ${bytesText(report.packageBytes)}
+peak memory    ${bytesText(report.peakBytes)}
+fuel per inference: not metered in this build`);
+}

@@ -1,0 +1,46 @@
+// Options that several commands share, and options that are announced but not
+// in this version: those are refused by name, never ignored.
+import { WasmAIError } from '../../web/errors.js';
+import { dimMap } from '../index.mjs';
+
+/** For commander: collect a repeatable option. */
+export const collect = (value, list = []) => [...list, value];
+
+/** `--dim name=8` or `--dim input[0]=8`, repeated -> { name: 8 } @param {string[]} [texts] */
+export function parseDims(texts = []) {
+  const dims = {};
+  for (const text of texts) {
+    const cut = text.lastIndexOf('=');
+    const [name, value] = [text.slice(0, cut), text.slice(cut + 1)];
+    if (cut < 1) {
+      throw new WasmAIError('ARGUMENT', `--dim ${text}`, 'write it as name=8 or input[axis]=8');
+    }
+    if (Object.hasOwn(dims, name)) {
+      throw new WasmAIError('ARGUMENT', `--dim ${text}`, `${name} is given twice`);
+    }
+    if (!/^\d+(\.\.\d+)?$/.test(value)) {
+      throw new WasmAIError('ARGUMENT', `--dim ${text}`, `"${value}" is not a whole number`);
+    }
+    dims[name] = value.includes('..') ? value : Number(value);
+  }
+  dimMap(dims);
+  return dims;
+}
+
+/** @param {Record<string, any>} options @param {Record<string, string>} later name -> what to do */
+export function refuseLater(options, later) {
+  for (const [name, instead] of Object.entries(later)) {
+    if (options[name] === undefined || options[name] === false) continue;
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    throw new WasmAIError('UNSUPPORTED', flag, `not in this version; ${instead}`);
+  }
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(text, flag, low, high) {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!(value >= low && value <= high)) {
+    throw new WasmAIError('ARGUMENT', flag, `must be a whole number ${low} to ${high}, not "${text}"`);
+  }
+  return value;
+}

@@ -1,0 +1,171 @@
+// run MODEL.wai: run a package on the host and show what comes out.
+import { join } from 'node:path';
+import { WasmAIError } from '../../web/errors.js';
+import { readConfig } from '../config.mjs';
+import { elementCount, typeText, valueAt } from '../dtypes.mjs';
+import { makeFolder, readBytes, safeName, writeWhole } from '../files.mjs';
+import { readInputs } from '../readers/index.mjs';
+import { openRunner } from '../runners/index.mjs';
+import { writeNpy } from '../writers/npy.mjs';
+import { collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
+
+export const name = 'run';
+export const summary = 'run a package and print its answer and latency';
+export const description = `Run a package. Inputs are .npy, .pb (ONNX TensorProto), .png or .jpg files, or
+"zeros" or "random:SEED". An image becomes (pixel * scale - mean) / std.`;
+export const example = `wasm-ai run model.wai --input image=cat.npy --output out
+wasm-ai run digits.wai --input digit.png --runner chromium
+wasm-ai run model.wai --input random:1 --repeat 50 --json`;
+
+const TOP = 5;
+
+export function configure(command) {
+  command
+    .argument('<package>', '.wai file')
+    .option('-i, --input <[name=]file>', 'value of an input; repeat for each', collect)
+    .option('-o, --output <dir>', 'write each output as DIR/NAME.npy')
+    .option('--runner <name>', 'node, native or chromium', 'node')
+    .option('--repeat <n>', 'run n times and print min, p50 and p95', '1')
+    .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
+    .option('--threads <n>', '1 (more are not in this version)', '1')
+    .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
+    .option('--image-size <WxH>', 'size to which an image is resized; default: what the input takes')
+    .option('--mean <list>', 'subtracted per channel, such as 0.485,0.456,0.406', '0')
+    .option('--std <list>', 'divided by per channel, such as 0.229,0.224,0.225', '1')
+    .option('--scale <factor>', 'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1')
+    .option('--layout <name>', 'nchw or nhwc; default: from the input')
+    .option('--dim <name=N>', 'must be what the package was compiled with', collect)
+    .option('--profile', 'not in this version');
+}
+
+export async function run([file], options, io) {
+  checkChoices(options);
+  const repeat = wholeNumber(options.repeat, '--repeat', 1, 100000);
+  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
+  const packageBytes = await readPackage(file);
+  const runner = await openRunner(options.runner, packageBytes, {
+    where: file,
+    maxHeapMB: config.MAX_HEAP_SIZE,
+  });
+  try {
+    const feeds = await readInputs(options.input ?? [], runner.inputs, options);
+    const bar = io.progress('running', repeat);
+    const result = await runner
+      .run(feeds, { repeat, onRun: (count) => bar.update(count) })
+      .finally(() => bar.done());
+    const files = options.output ? await writeOutputs(options.output, result.outputs) : {};
+    print(file, runner, result, files, io);
+  } finally {
+    await runner.close();
+  }
+}
+
+function checkChoices(options) {
+  refuseLater(options, { profile: 'use --repeat for latency' });
+  if (parseDims(options.dim) && options.dim) {
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      '--dim',
+      'packages have fixed dims in this version; give it to `wasm-ai compile`',
+    );
+  }
+  if (options.variant === 'relaxed') {
+    throw new WasmAIError('UNSUPPORTED', '--variant relaxed', 'not in this version; use simd');
+  }
+  if (options.variant !== 'simd') {
+    throw new WasmAIError('ARGUMENT', '--variant', `must be simd, not "${options.variant}"`);
+  }
+  if (wholeNumber(options.threads, '--threads', 1, 1024) > 1) {
+    throw new WasmAIError('UNSUPPORTED', `--threads ${options.threads}`, 'not in this version; use 1');
+  }
+}
+
+async function readPackage(file) {
+  const bytes = await readBytes(file);
+  if (/\.onnx$/i.test(file)) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      file,
+      `this is an ONNX file; compile it first: wasm-ai compile ${file} -o model.wai`,
+    );
+  }
+  return bytes;
+}
+
+async function writeOutputs(folder, outputs) {
+  const files = {};
+  const taken = new Set();
+  for (const name of Object.keys(outputs)) {
+    const path = join(folder, `${safeName(name)}.npy`);
+    if (taken.has(path)) {
+      throw new WasmAIError('ARGUMENT', path, 'two outputs of the model would have this file name');
+    }
+    taken.add(path);
+    files[name] = path;
+  }
+  await makeFolder(folder);
+  for (const [name, path] of Object.entries(files)) {
+    await writeWhole(path, writeNpy(outputs[name]));
+  }
+  return files;
+}
+
+function print(file, runner, { outputs, times }, files, io) {
+  const latency = latencyOf(times);
+  const shown = Object.entries(outputs).map(([name, tensor]) => ({
+    name,
+    dtype: tensor.dtype,
+    dims: [...tensor.dims],
+    top: topValues(tensor),
+    ...(files[name] ? { file: files[name] } : {}),
+  }));
+  io.json({ package: file, runner: runner.name, info: runner.info, outputs: shown, latency });
+  const blocks = shown.map(({ name, dtype, dims, top, file: path }) => {
+    const head = `${io.paint('bold', name)}  ${typeText({ dtype, dims })}${path ? `  -> ${path}` : ''}`;
+    const lines = top.map(({ index, value }) => `  [${index.join(', ')}]  ${numberText(value)}`);
+    return [head, ...lines].join('\n');
+  });
+  io.out(`${blocks.join('\n')}\n${latencyText(latency)}, ${runner.name}`);
+}
+
+function latencyOf(times) {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)];
+  return { runs: times.length, firstMs: times[0], minMs: sorted[0], p50Ms: at(0.5), p95Ms: at(0.95) };
+}
+
+function latencyText({ runs, firstMs, minMs, p50Ms, p95Ms }) {
+  if (runs === 1) return `latency  ${firstMs.toFixed(2)} ms (first run)`;
+  const figures = `min ${minMs.toFixed(2)}  p50 ${p50Ms.toFixed(2)}  p95 ${p95Ms.toFixed(2)} ms`;
+  return `latency  ${figures} over ${runs} runs`;
+}
+
+/** The largest elements with their indices; NaN counts as largest, so that it is seen. */
+export function topValues(tensor) {
+  const count = elementCount(tensor.dims);
+  const top = [];
+  for (let i = 0; i < count; i++) {
+    const value = valueAt(tensor, i);
+    const rank = Number.isNaN(value) ? Infinity : value;
+    if (top.length === TOP && !(rank > top[TOP - 1].rank)) continue;
+    const place = top.findIndex((other) => rank > other.rank);
+    top.splice(place < 0 ? top.length : place, 0, { i, value, rank });
+    if (top.length > TOP) top.pop();
+  }
+  return top.map(({ i, value }) => ({ index: indexOf(i, tensor.dims), value: finite(value) }));
+}
+
+// JSON has no NaN.
+const finite = (value) => (Number.isFinite(value) ? value : String(value));
+
+const numberText = (value) =>
+  typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(6) : String(value);
+
+function indexOf(flat, dims) {
+  const index = [];
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    index.unshift(flat % dims[axis]);
+    flat = Math.floor(flat / dims[axis]);
+  }
+  return index;
+}

@@ -1,0 +1,225 @@
+// Drives compiler.wasm: ONNX bytes in, package bytes, problems and stage texts
+// out. The only file that knows that module's memory. The ABI is described at
+// the top of core/wasm/compile_glue.c.
+import { readFile } from 'node:fs/promises';
+import { WasmAIError, codeOfStatus } from '../web/errors.js';
+import { bytesOf, dtypeByName } from './dtypes.mjs';
+
+export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.url);
+
+/**
+ * @typedef {object} CompileRequest
+ * @property {boolean} [optimize]
+ * @property {number} [maxMemory]  bytes; 0 or absent: the compiler's own limit
+ * @property {Map<string, number>} [dims]
+ * @property {Map<string, import('./dtypes.mjs').HostTensor>} [bindings]  inputs that are constants
+ * @property {boolean} [stages]    collect the graph as text after each stage
+ * @property {boolean} [problems]  collect all problems instead of stopping at the first
+ *
+ * @typedef {object} Outcome
+ * @property {WasmAIError | null} error
+ * @property {Uint8Array | null} bytes  the package, copied out of the compiler
+ * @property {{name: string, value: number, bound: boolean}[]} dims
+ * @property {{code: string, where: string, message: string}[]} problems
+ * @property {{name: string, text: string}[]} stages
+ */
+
+/** @type {Promise<WebAssembly.Module> | undefined} */
+let sharedModule;
+
+async function loadModule() {
+  let bytes;
+  try {
+    bytes = await readFile(COMPILER_WASM);
+  } catch {
+    throw new WasmAIError(
+      'STATE',
+      'build/wasm/compiler.wasm',
+      'the compiler is not built yet; run `npm start` (or `npm test`) once in the project',
+    );
+  }
+  return WebAssembly.compile(bytes);
+}
+
+/** One compiler instance; compiles one model after the other. */
+export class Compiler {
+  /** @returns {Promise<Compiler>} */
+  static async create() {
+    sharedModule ??= loadModule();
+    try {
+      return new Compiler(await sharedModule);
+    } catch (error) {
+      sharedModule = undefined;
+      throw error;
+    }
+  }
+
+  /** @param {WebAssembly.Module} module */
+  constructor(module) {
+    const imports = {};
+    for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+      if (kind !== 'function') throw new Error(`compiler.wasm imports a ${kind}: ${from}.${name}`);
+      (imports[from] ??= {})[name] = HOOKS[name] ?? missing(name);
+    }
+    this.exports = /** @type {any} */ (new WebAssembly.Instance(module, imports).exports);
+    this.exports._initialize?.();
+    this.dead = false;
+  }
+
+  get memory() {
+    return new Uint8Array(this.exports.memory.buffer);
+  }
+
+  /** @param {Uint8Array} onnx @param {CompileRequest} [request] @returns {Outcome} */
+  compile(onnx, request = {}) {
+    return this.#guard(() => {
+      const held = [];
+      try {
+        const text = requestText(request, (bytes) => this.#copyIn(bytes, held));
+        const lines = new TextEncoder().encode(text);
+        const model = this.#copyIn(onnx, held);
+        const status = this.exports.wai_compiler_run(
+          model,
+          onnx.length,
+          this.#copyIn(lines, held),
+          lines.length,
+        );
+        return this.#result(status);
+      } finally {
+        this.#release(held);
+      }
+    });
+  }
+
+  /** A package's graph as text. @param {Uint8Array} packageBytes @returns {Outcome} */
+  dump(packageBytes) {
+    return this.#guard(() => {
+      const held = [];
+      try {
+        const at = this.#copyIn(packageBytes, held);
+        return this.#result(this.exports.wai_compiler_dump(at, packageBytes.length));
+      } finally {
+        this.#release(held);
+      }
+    });
+  }
+
+  #guard(work) {
+    if (this.dead) throw new WasmAIError('STATE', 'compiler', 'this instance failed; make another');
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof WasmAIError) throw error;
+      this.dead = true;
+      throw new WasmAIError('INTERNAL', 'compiler', `the compiler failed: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #copyIn(bytes, held) {
+    const at = this.exports.wai_compiler_alloc(Math.max(bytes.length, 1)) >>> 0;
+    if (at === 0) {
+      throw new WasmAIError('MEMORY', 'compiler', `no room for ${bytes.length} bytes of input`);
+    }
+    held.push(at);
+    this.memory.set(bytes, at);
+    return at;
+  }
+
+  #release(held) {
+    if (this.dead) return;
+    this.exports.wai_compiler_release();
+    for (const at of held) this.exports.wai_compiler_free(at);
+  }
+
+  #result(status) {
+    const buffer = this.exports.memory.buffer;
+    const record = new DataView(buffer, this.exports.wai_compiler_result() >>> 0, 20);
+    const [packageAt, packageSize, diagAt, logAt, logSize] = [0, 4, 8, 12, 16].map((offset) =>
+      record.getUint32(offset, true),
+    );
+    const log = parseLog(new Uint8Array(buffer, logAt, logSize));
+    return {
+      ...log,
+      error: status === 0 ? null : diagError(status, new DataView(buffer, diagAt, 400)),
+      bytes:
+        status === 0 && packageSize > 0
+          ? new Uint8Array(buffer, packageAt, packageSize).slice()
+          : null,
+    };
+  }
+}
+
+// What the module may ask of its host: nothing that it could depend on.
+const HOOKS = { emscripten_notify_memory_growth() {} };
+
+function missing(name) {
+  return () => {
+    throw new Error(`compiler.wasm called ${name}`);
+  };
+}
+
+function requestText(request, copyIn) {
+  const lines = [`optimize ${request.optimize ? 1 : 0}`];
+  if (request.maxMemory) lines.push(`max_memory ${request.maxMemory}`);
+  if (request.stages) lines.push('stages 1');
+  if (request.problems) lines.push('problems 1');
+  for (const [name, value] of request.dims ?? []) lines.push(`dim ${escapeName(name)} ${value}`);
+  for (const [name, { dtype, dims, data }] of request.bindings ?? []) {
+    const bytes = bytesOf(data);
+    const { number } = dtypeByName(dtype);
+    const shape = [dims.length, ...dims].join(' ');
+    lines.push(`bind ${escapeName(name)} ${number} ${shape} ${copyIn(bytes)} ${bytes.length}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Bytes outside printable ASCII, space and % as %XX. @param {string} name */
+export function escapeName(name) {
+  let text = '';
+  for (const byte of new TextEncoder().encode(name)) {
+    const plain = byte > 0x20 && byte < 0x7f && byte !== 0x25;
+    text += plain ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`;
+  }
+  return text;
+}
+
+// diag: u32 status; u32 pad; u64 offset; char where[128]; char message[256]
+function diagError(status, diag) {
+  const text = (offset, size) => {
+    const bytes = new Uint8Array(diag.buffer, diag.byteOffset + offset, size);
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(bytes.subarray(0, end < 0 ? size : end));
+  };
+  const offset = diag.getBigUint64(8, true);
+  const message = text(144, 256) || 'no reason was given';
+  const place = offset === 0xffffffffffffffffn ? '' : ` (at byte ${offset})`;
+  return new WasmAIError(codeOfStatus(status), text(16, 128) || 'model', message + place);
+}
+
+/** @param {Uint8Array} bytes */
+export function parseLog(bytes) {
+  const decoder = new TextDecoder();
+  const log = { dims: [], problems: [], stages: [] };
+  let at = 0;
+  while (at < bytes.length) {
+    const end = bytes.indexOf(10, at);
+    const stop = end < 0 ? bytes.length : end;
+    const [kind, ...fields] = decoder.decode(bytes.subarray(at, stop)).split('\t');
+    at = stop + 1;
+    if (kind === 'dim') {
+      log.dims.push({ name: fields[0], value: Number(fields[1]), bound: fields[2] === 'bound' });
+    } else if (kind === 'problem') {
+      const [status, where, message] = fields;
+      log.problems.push({ code: codeOfStatus(Number(status)), where, message });
+    } else if (kind === 'stage') {
+      const size = Number(fields[1]);
+      log.stages.push({ name: fields[0], text: decoder.decode(bytes.subarray(at, at + size)) });
+      at += size + 1;
+    } else {
+      throw new Error(`unknown record "${kind}" in the compiler's log`);
+    }
+  }
+  return log;
+}

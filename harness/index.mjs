@@ -1,0 +1,141 @@
+// @wasm-ai/cli as a module: `const { bytes, report } = await compile(onnxBytes)`.
+import { readCertificate } from '../web/certificate.js';
+import { WasmAIError, closestName } from '../web/errors.js';
+import { Compiler } from './compiler.mjs';
+
+export { WasmAIError };
+
+/**
+ * @typedef {object} CompileOptions
+ * @property {boolean} [optimize]  all graph passes; default false
+ * @property {boolean} [secure]    only what holds under every `--secure` rule of this version
+ * @property {Record<string, number>} [dims]  values of symbolic dims: name or `input[axis]`
+ * @property {number} [maxHeapMB]  refuse a package whose peak memory is above
+ *
+ * @typedef {object} Report
+ * @property {{op: string, count: number}[]} ops  operators of the compiled graph
+ * @property {number} params        weights of the source model
+ * @property {number} mflop         million floating-point operations of one inference
+ * @property {number} packageBytes
+ * @property {number} peakBytes     linear memory of one session
+ * @property {null} fuelPerInference  not metered in this version
+ * @property {{name: string, value: number, bound: boolean}[]} dims  symbolic dims and their values
+ * @property {boolean} optimize
+ * @property {boolean} secure
+ * @property {import('../web/wasmai.d.ts').Certificate} certificate
+ */
+
+const KNOWN_OPTIONS = ['optimize', 'secure', 'dims', 'maxHeapMB'];
+const LATER_OPTIONS = ['quantize', 'calibrate', 'sign', 'encrypt'];
+
+/**
+ * Compile one ONNX model to a package. Throws WasmAIError.
+ * @param {Uint8Array | ArrayBuffer} onnx @param {CompileOptions} [options]
+ * @returns {Promise<{bytes: Uint8Array, report: Report}>}
+ */
+export async function compile(onnx, options = {}) {
+  checkOptions(options);
+  const model = modelBytes(onnx);
+  const dims = dimMap(options.dims);
+  const compiler = await Compiler.create();
+  const outcome = compiler.compile(model, {
+    optimize: Boolean(options.optimize),
+    maxMemory: options.maxHeapMB === undefined ? 0 : options.maxHeapMB * 1048576,
+    dims,
+  });
+  checkDims(dims, outcome);
+  if (outcome.error) throw outcome.error;
+  const dump = compiler.dump(outcome.bytes);
+  if (dump.error) throw dump.error;
+  return { bytes: outcome.bytes, report: report(outcome, dump.stages[0].text, options) };
+}
+
+function report(outcome, text, options) {
+  const certificate = readCertificate(outcome.bytes, 'package');
+  return {
+    ops: countOps(text),
+    params: certificate.paramCount,
+    mflop: certificate.flopCount / 1e6,
+    packageBytes: certificate.packageSize,
+    peakBytes: certificate.peakSize,
+    fuelPerInference: null,
+    dims: outcome.dims,
+    optimize: Boolean(options.optimize),
+    secure: Boolean(options.secure),
+    certificate,
+  };
+}
+
+function checkOptions(options) {
+  if (options === null || typeof options !== 'object') {
+    throw new WasmAIError('ARGUMENT', 'compile', 'the options must be an object');
+  }
+  for (const key of Object.keys(options)) {
+    if (KNOWN_OPTIONS.includes(key) || options[key] === undefined) continue;
+    if (LATER_OPTIONS.includes(key)) {
+      throw new WasmAIError('UNSUPPORTED', key, 'not in this version; leave the option out');
+    }
+    const close = closestName(key, KNOWN_OPTIONS);
+    const hint = close ? `did you mean ${close}?` : `known: ${KNOWN_OPTIONS.join(', ')}`;
+    throw new WasmAIError('ARGUMENT', key, `there is no such option; ${hint}`);
+  }
+  const cap = options.maxHeapMB;
+  if (cap !== undefined && !(Number.isInteger(cap) && cap >= 1 && cap <= 4096)) {
+    throw new WasmAIError('ARGUMENT', 'maxHeapMB', `must be whole MiB, 1 to 4096, not ${cap}`);
+  }
+}
+
+function modelBytes(onnx) {
+  if (onnx instanceof ArrayBuffer) return new Uint8Array(onnx);
+  if (ArrayBuffer.isView(onnx)) {
+    return new Uint8Array(onnx.buffer, onnx.byteOffset, onnx.byteLength);
+  }
+  throw new WasmAIError('ARGUMENT', 'compile', 'give the ONNX model as bytes (a Uint8Array)');
+}
+
+/** Options' dims as a checked map. @param {Record<string, unknown>} [dims] */
+export function dimMap(dims = {}) {
+  const map = new Map();
+  for (const [name, value] of Object.entries(dims)) {
+    if (typeof value === 'string' && value.includes('..')) {
+      throw new WasmAIError(
+        'UNSUPPORTED',
+        `dim ${name}`,
+        `ranges (${value}) are not in this version; give one number`,
+      );
+    }
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 0x7fffffff) {
+      throw new WasmAIError('ARGUMENT', `dim ${name}`, `must be a whole number from 1, not ${value}`);
+    }
+    map.set(name, value);
+  }
+  return map;
+}
+
+/** A dim that the model does not have is a mistake of the caller. */
+export function checkDims(dims, outcome) {
+  // A failure before the graph's inputs were read says nothing about dims.
+  if (outcome.error !== null && outcome.dims.length === 0) return;
+  const known = new Set(outcome.dims.map((dim) => dim.name));
+  for (const name of dims.keys()) {
+    if (known.has(name)) continue;
+    const close = closestName(name, known);
+    const hint = close
+      ? `did you mean ${close}?`
+      : known.size > 0
+        ? `it has ${[...known].join(', ')}`
+        : 'all its dims are fixed';
+    throw new WasmAIError('ARGUMENT', `dim ${name}`, `the model has no such dim; ${hint}`);
+  }
+}
+
+/** How often each operator stands in a graph's text, most frequent first. */
+export function countOps(text) {
+  const counts = new Map();
+  for (const [, op] of text.matchAll(/^%.* = (\w+)\(/gm)) {
+    counts.set(op, (counts.get(op) ?? 0) + 1);
+  }
+  return [...counts]
+    .map(([op, count]) => ({ op, count }))
+    .sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
+}

@@ -1,0 +1,319 @@
+/*
+ * The native command: what the wasm build does, on the host's own CPU, for
+ * tests, sanitizers and fuzzing. Not installed; `wasm-ai` is for people.
+ *
+ *   wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]... [--max-memory BYTES]
+ *   wai info PKG.wai
+ *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N]
+ *
+ * Input files are raw little-endian elements without a header. `run` writes
+ * output I as DIR/I.raw. Printed, one line each (the name is last):
+ *   input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME
+ *   time NANOSECONDS                         memory BYTES
+ * Errors: one line on stderr, `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/sha384.h"
+#include "wasmai.h"
+#include "wasmai_compile.h"
+
+enum { EXIT_USAGE = 2, DIGEST_SIZE = 48, MAX_DIMS = 64, ALIGN = 64 };
+
+static int failed(const wai_diag *diag) {
+    fprintf(stderr, "%d\t%lld\t%s\t%s\n", (int)diag->status,
+            diag->offset == WAI_NO_OFFSET ? -1ll : (long long)diag->offset, diag->where,
+            diag->message);
+    return EXIT_FAILURE;
+}
+
+static int fault(wai_status status, const char *where, const char *why) {
+    wai_diag diag = {.status = status, .offset = WAI_NO_OFFSET};
+    snprintf(diag.where, sizeof diag.where, "%s", where);
+    snprintf(diag.message, sizeof diag.message, "%s", why);
+    return failed(&diag);
+}
+
+/* The whole file, 64-byte aligned as wai_session_open wants it. NULL: errno. */
+static uint8_t *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes = NULL;
+    long length;
+    *size = 0;
+    if (file == NULL) {
+        return NULL;
+    }
+    if (fseek(file, 0, SEEK_END) != 0 || (length = ftell(file)) < 0 ||
+        fseek(file, 0, SEEK_SET) != 0) {
+        goto done;
+    }
+    /* One spare byte: an empty file is not a NULL pointer. Sanitizers still
+     * see the first byte past the end, because sizes are rounded only to 64. */
+    bytes = aligned_alloc(ALIGN, ((size_t)length / ALIGN + 1) * ALIGN);
+    if (bytes != NULL && fread(bytes, 1, (size_t)length, file) != (size_t)length) {
+        free(bytes);
+        bytes = NULL;
+    }
+    *size = bytes != NULL ? (size_t)length : 0;
+done:
+    fclose(file);
+    return bytes;
+}
+
+static int write_file(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) {
+        return -1;
+    }
+    int bad = fwrite(bytes, 1, size, file) != size;
+    bad |= fclose(file) != 0;
+    if (bad) {
+        remove(path);
+    }
+    return bad ? -1 : 0;
+}
+
+/* ---- compile ---- */
+
+static int compile(int argc, char **argv) {
+    wai_compile_options options = {0};
+    wai_dim dims[MAX_DIMS];
+    const char *in = NULL, *out = NULL;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--optimize") == 0) {
+            options.optimize = 1;
+        } else if (strcmp(argv[i], "--dim") == 0 && i + 1 < argc) {
+            char *text = argv[++i], *equals = strrchr(text, '=');
+            if (equals == NULL || options.dim_count == MAX_DIMS) {
+                return fault(WAI_ERR_ARGUMENT, "--dim", "write it as NAME=VALUE, at most 64 times");
+            }
+            *equals = 0;
+            dims[options.dim_count].name = text;
+            dims[options.dim_count++].value = (uint32_t)strtoul(equals + 1, NULL, 10);
+        } else if (strcmp(argv[i], "--max-memory") == 0 && i + 1 < argc) {
+            options.limits.max_memory = strtoull(argv[++i], NULL, 10);
+        } else if (in == NULL) {
+            in = argv[i];
+        } else if (out == NULL) {
+            out = argv[i];
+        } else {
+            return EXIT_USAGE;
+        }
+    }
+    if (out == NULL) {
+        return EXIT_USAGE;
+    }
+    options.dims = dims;
+    size_t size;
+    uint8_t *onnx = read_file(in, &size);
+    if (onnx == NULL) {
+        return fault(WAI_ERR_ARGUMENT, in, strerror(errno));
+    }
+    wai_package *package;
+    wai_diag diag;
+    int code = EXIT_SUCCESS;
+    if (wai_compile(&package, (wai_bytes){onnx, size}, &options, &diag) != WAI_OK) {
+        code = failed(&diag);
+    } else {
+        wai_bytes bytes = wai_package_bytes(package);
+        if (write_file(out, bytes.data, bytes.size) != 0) {
+            code = fault(WAI_ERR_ARGUMENT, out, strerror(errno));
+        }
+        wai_package_free(package);
+    }
+    free(onnx);
+    return code;
+}
+
+/* ---- info and run ---- */
+
+typedef struct run_options {
+    const char *package;
+    const char *output;
+    char **inputs; /* NAME=FILE */
+    int input_count;
+    long repeat;
+} run_options;
+
+static void print_slot(const char *kind, uint32_t index, const wai_tensor *tensor) {
+    printf("%s %u %d %u", kind, index, (int)tensor->dtype, tensor->rank);
+    for (uint32_t i = 0; i < tensor->rank; i++) {
+        printf(" %u", tensor->dims[i]);
+    }
+    printf(" %s\n", tensor->name);
+}
+
+static void print_slots(const wai_session *session) {
+    wai_tensor tensor;
+    for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
+        if (wai_session_input(session, i, &tensor) == WAI_OK) {
+            print_slot("input", i, &tensor);
+        }
+    }
+    for (uint32_t i = 0; i < wai_session_output_count(session); i++) {
+        if (wai_session_output(session, i, &tensor) == WAI_OK) {
+            print_slot("output", i, &tensor);
+        }
+    }
+    printf("memory %llu\n", (unsigned long long)wai_session_memory(session));
+}
+
+/* The digest over everything before it is the package's last 48 bytes. */
+static int digest_agrees(wai_bytes package) {
+    uint8_t digest[DIGEST_SIZE];
+    if (package.size < DIGEST_SIZE) {
+        return 0;
+    }
+    wai_sha384(digest, package.data, package.size - DIGEST_SIZE);
+    return memcmp(digest, package.data + package.size - DIGEST_SIZE, DIGEST_SIZE) == 0;
+}
+
+static int write_input(const wai_tensor *tensor, const char *path) {
+    size_t size;
+    uint8_t *bytes = read_file(path, &size);
+    if (bytes == NULL) {
+        return fault(WAI_ERR_ARGUMENT, path, strerror(errno));
+    }
+    int fits = size == tensor->size;
+    if (fits) {
+        memcpy(tensor->data, bytes, size);
+    }
+    free(bytes);
+    return fits ? EXIT_SUCCESS
+                : fault(WAI_ERR_ARGUMENT, path, "the file has another size than the input");
+}
+
+/* Inputs may be overwritten by a run, so they are written before each. */
+static int write_inputs(const wai_session *session, const run_options *options) {
+    for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
+        wai_tensor tensor;
+        const char *path = NULL;
+        if (wai_session_input(session, i, &tensor) != WAI_OK) {
+            return fault(WAI_ERR_INTERNAL, "input", "the session does not describe it");
+        }
+        size_t length = strlen(tensor.name);
+        for (int k = 0; k < options->input_count; k++) {
+            if (strncmp(options->inputs[k], tensor.name, length) == 0 &&
+                options->inputs[k][length] == '=') {
+                path = options->inputs[k] + length + 1;
+            }
+        }
+        if (path == NULL) {
+            return fault(WAI_ERR_ARGUMENT, tensor.name, "this input has no value");
+        }
+        int code = write_input(&tensor, path);
+        if (code != EXIT_SUCCESS) {
+            return code;
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
+static int write_outputs(const wai_session *session, const char *folder) {
+    for (uint32_t i = 0; i < wai_session_output_count(session); i++) {
+        wai_tensor tensor;
+        char path[4096];
+        if (wai_session_output(session, i, &tensor) != WAI_OK) {
+            return fault(WAI_ERR_INTERNAL, "output", "the session does not describe it");
+        }
+        int length = snprintf(path, sizeof path, "%s/%u.raw", folder, i);
+        if (length < 0 || (size_t)length >= sizeof path ||
+            write_file(path, tensor.data, tensor.size) != 0) {
+            return fault(WAI_ERR_ARGUMENT, folder, strerror(errno));
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
+static long long now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+static int run_session(wai_session *session, const run_options *options) {
+    for (long i = 0; i < options->repeat; i++) {
+        wai_diag diag;
+        int code = write_inputs(session, options);
+        if (code != EXIT_SUCCESS) {
+            return code;
+        }
+        long long start = now();
+        if (wai_session_run(session, &diag) != WAI_OK) {
+            return failed(&diag);
+        }
+        printf("time %lld\n", now() - start);
+    }
+    return options->output != NULL && options->repeat > 0
+               ? write_outputs(session, options->output)
+               : EXIT_SUCCESS;
+}
+
+static int open_and_run(const run_options *options) {
+    size_t size;
+    uint8_t *bytes = read_file(options->package, &size);
+    if (bytes == NULL) {
+        return fault(WAI_ERR_ARGUMENT, options->package, strerror(errno));
+    }
+    wai_bytes package = {bytes, size};
+    wai_session *session;
+    wai_certificate certificate;
+    wai_diag diag;
+    int code;
+    /* The header first: "not a package" says more than "digest differs". */
+    if (wai_certificate_read(&certificate, package, &diag) != WAI_OK) {
+        code = failed(&diag);
+    } else if (!digest_agrees(package)) {
+        code = fault(WAI_ERR_INTEGRITY, options->package, "the bytes differ from their digest");
+    } else if (wai_session_open(&session, package, NULL, &diag) != WAI_OK) {
+        code = failed(&diag);
+    } else {
+        print_slots(session);
+        code = run_session(session, options);
+        wai_session_close(session);
+    }
+    free(bytes);
+    return code;
+}
+
+static int run(int argc, char **argv, long repeat) {
+    run_options options = {.inputs = argv, .repeat = repeat};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--input") == 0 && i + 1 < argc) {
+            /* Reuses argv: entry count never passes the one that is read. */
+            argv[options.input_count++] = argv[++i];
+        } else if (strcmp(argv[i], "--output") == 0 && i + 1 < argc) {
+            options.output = argv[++i];
+        } else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
+            options.repeat = strtol(argv[++i], NULL, 10);
+        } else if (options.package == NULL) {
+            options.package = argv[i];
+        } else {
+            return EXIT_USAGE;
+        }
+    }
+    return options.package != NULL ? open_and_run(&options) : EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    int code = EXIT_USAGE;
+    if (argc > 1 && strcmp(argv[1], "compile") == 0) {
+        code = compile(argc - 2, argv + 2);
+    } else if (argc > 1 && strcmp(argv[1], "info") == 0) {
+        code = run(argc - 2, argv + 2, 0);
+    } else if (argc > 1 && strcmp(argv[1], "run") == 0) {
+        code = run(argc - 2, argv + 2, 1);
+    }
+    if (code == EXIT_USAGE) {
+        fprintf(stderr, "usage: wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]\n"
+                        "       wai info PKG.wai\n"
+                        "       wai run PKG.wai [--input NAME=FILE]... [--output DIR] "
+                        "[--repeat N]\n");
+    }
+    return code;
+}

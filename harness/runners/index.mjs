@@ -1,0 +1,29 @@
+// The places where a package can run. A runner is
+//   open(packageBytes, { where, maxHeapMB }) -> { name, inputs, outputs, info,
+//     run(feeds, { repeat, onRun }) -> { outputs, times }, close() }
+// with times in milliseconds, one per run, and nothing that differs between
+// runners visible to whoever calls it.
+import { WasmAIError, closestName } from '../../web/errors.js';
+
+const RUNNERS = {
+  node: () => import('./node.mjs'),
+  native: () => import('./native.mjs'),
+  chromium: () => import('./chromium.mjs'),
+};
+const LATER = ['firefox', 'webkit'];
+
+export const RUNNER_NAMES = Object.keys(RUNNERS);
+
+/** @param {string} name @param {Uint8Array} packageBytes */
+export async function openRunner(name, packageBytes, options = {}) {
+  if (LATER.includes(name)) {
+    throw new WasmAIError('UNSUPPORTED', `--runner ${name}`, 'not in this version; use chromium');
+  }
+  if (!Object.hasOwn(RUNNERS, name)) {
+    const close = closestName(name, RUNNER_NAMES);
+    const hint = close ? `did you mean ${close}?` : `use ${RUNNER_NAMES.join(', ')}`;
+    throw new WasmAIError('ARGUMENT', `--runner ${name}`, `there is no such runner; ${hint}`);
+  }
+  const { open } = await RUNNERS[name]();
+  return open(packageBytes, options);
+}

@@ -1,0 +1,94 @@
+// Runs a package in the native command (harness/native/main.c), one process
+// per run; tensors travel as raw files in a temporary folder.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pagesOf, readCertificate } from '../../web/certificate.js';
+import { WasmAIError, codeOfStatus } from '../../web/errors.js';
+import { arrayFromBytes, bytesOf, dtypeByName, dtypeByNumber } from '../dtypes.mjs';
+
+export const NATIVE_COMMAND = fileURLToPath(new URL('../../build/native/wai', import.meta.url));
+const execute = promisify(execFile);
+const MAX_TEXT = 64 << 20;
+
+/** @param {Uint8Array} packageBytes */
+export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 } = {}) {
+  if (!existsSync(NATIVE_COMMAND)) {
+    throw new WasmAIError(
+      'STATE',
+      'build/native/wai',
+      'the native runner is not built; run `npm start` once, or use --runner node',
+    );
+  }
+  pagesOf(readCertificate(packageBytes, where), maxHeapMB, where);
+  const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
+  const close = () => rm(folder, { recursive: true, force: true });
+  try {
+    const file = join(folder, 'package.wai');
+    await writeFile(file, packageBytes);
+    const described = parse(await call(['info', file], where));
+    return {
+      name: 'native',
+      inputs: described.inputs,
+      outputs: described.outputs,
+      info: { variant: 'native', threads: 1, memoryBytes: described.memory },
+      run: (feeds, options = {}) => run(folder, file, described, feeds, options, where),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function run(folder, file, { inputs, outputs }, feeds, { repeat = 1 }, where) {
+  const args = ['run', file, '--output', folder, '--repeat', String(repeat)];
+  for (const [i, { name }] of inputs.entries()) {
+    const path = join(folder, `input${i}.raw`);
+    await writeFile(path, bytesOf(feeds[name].data));
+    args.push('--input', `${name}=${path}`);
+  }
+  const { times } = parse(await call(args, where));
+  const results = {};
+  for (const [i, { name, dtype, dims }] of outputs.entries()) {
+    const bytes = await readFile(join(folder, `${i}.raw`));
+    results[name] = { dtype, dims, data: arrayFromBytes(dtypeByName(dtype), bytes) };
+  }
+  return { outputs: results, times };
+}
+
+async function call(args, where) {
+  try {
+    return (await execute(NATIVE_COMMAND, args, { maxBuffer: MAX_TEXT })).stdout;
+  } catch (error) {
+    const fields = String(error.stderr ?? '').split('\n')[0].split('\t');
+    if (error.code === 1 && fields.length === 4) {
+      const place = fields[1] === '-1' ? '' : ` (byte ${fields[1]})`;
+      throw new WasmAIError(codeOfStatus(Number(fields[0])), fields[2] || where, fields[3] + place);
+    }
+    const how = error.signal ? `signal ${error.signal}` : `exit code ${error.code}`;
+    throw new WasmAIError('INTERNAL', where, `the native runner ended with ${how}: ${error.stderr}`);
+  }
+}
+
+// The lines are described at the top of harness/native/main.c.
+function parse(text) {
+  const described = { inputs: [], outputs: [], times: [], memory: 0 };
+  for (const line of text.split('\n')) {
+    const words = line.split(' ');
+    if (words[0] === 'time') described.times.push(Number(words[1]) / 1e6);
+    if (words[0] === 'memory') described.memory = Number(words[1]);
+    if (words[0] !== 'input' && words[0] !== 'output') continue;
+    const rank = Number(words[3]);
+    described[`${words[0]}s`].push({
+      name: words.slice(4 + rank).join(' '),
+      dtype: dtypeByNumber(Number(words[2])).name,
+      dims: words.slice(4, 4 + rank).map(Number),
+    });
+  }
+  return described;
+}

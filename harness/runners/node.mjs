@@ -1,0 +1,41 @@
+// Runs a package in this process, with the loader that pages use.
+import { Tensor, load } from '../../web/wasmai.js';
+import { WasmAIError } from '../../web/errors.js';
+
+/** @param {Uint8Array} packageBytes */
+export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {
+  const session = await load(packageBytes, { isolation: 'none', maxHeapMB }).catch((error) => {
+    throw renamed(error, where);
+  });
+  return {
+    name: 'node',
+    inputs: session.inputs,
+    outputs: session.outputs,
+    get info() {
+      return session.info;
+    },
+    run: (feeds, options) => runSession(session, feeds, options),
+    close: () => session.close(),
+  };
+}
+
+async function runSession(session, feeds, { repeat = 1, onRun = () => {} } = {}) {
+  const tensors = {};
+  for (const [name, { dtype, data, dims }] of Object.entries(feeds)) {
+    tensors[name] = new Tensor(dtype, data, dims);
+  }
+  const times = [];
+  let outputs = {};
+  for (let i = 0; i < repeat; i++) {
+    outputs = await session.run(tensors);
+    times.push(session.info.lastMs);
+    onRun(i + 1);
+  }
+  return { outputs, times };
+}
+
+// The loader calls bytes "bytes"; people call them by their file.
+function renamed(error, where) {
+  if (!(error instanceof WasmAIError) || error.where !== 'bytes') return error;
+  return new WasmAIError(error.code, where, error.message.replace(/^bytes: /, ''), { cause: error });
+}
