@@ -1,0 +1,93 @@
+/**
+ * The certificate: what a package states about itself in its first 120 bytes.
+ * Layout in core/package/format.h. The loader sizes memory from it; the runtime
+ * proves it again from the rest of the package.
+ */
+import { WasmAIError } from './errors.js';
+
+/** @typedef {import('./wasmai.d.ts').Certificate} Certificate */
+
+export const HEADER_SIZE = 256;
+export const DIGEST_SIZE = 48;
+export const PAGE_SIZE = 65536;
+const FORMAT_VERSION = 1;
+const MAX_PAGES = 65536; // 4 GiB, all that wasm32 can address
+
+/** First bytes that are something else, and what to do about it. @type {[RegExp, string][]} */
+const LOOKALIKES = [
+  [/^\s*<(!doctype|html|head|\?xml)/i, 'your server returned HTML instead of the package: check the path, and that a '
+    + 'missing file answers 404 instead of a page'],
+  [/^version https:\/\/git-lfs/, 'this is a Git LFS pointer, not the file itself: run `git lfs pull`'],
+  [/^\0asm/, 'this is a wasm module, not a package'],
+  [/^\x08[\x01-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]/, 'this looks like an ONNX file: compile it first with `wasm-ai compile`'],
+  [/^\x1f\x8b/, 'this is gzip data: serve it with `Content-Encoding: gzip`, or unpack it first'],
+];
+
+/**
+ * @param {Uint8Array} bytes at least the first HEADER_SIZE bytes, or all there are
+ * @param {string} where
+ * @returns {Certificate}
+ */
+export function readCertificate(bytes, where) {
+  const bad = (/** @type {string} */ message) => new WasmAIError('MALFORMED', where, message);
+  if (bytes.length === 0) throw bad('the file is empty');
+  if (bytes[0] !== 0x57 || bytes[1] !== 0x41 || bytes[2] !== 0x49 || bytes[3] !== 0x1a) {
+    const start = String.fromCharCode(...bytes.subarray(0, 64));
+    const known = LOOKALIKES.find(([pattern]) => pattern.test(start));
+    throw bad(known ? known[1] : 'this is not a WasmAI package (it does not start with "WAI")');
+  }
+  if (bytes.length < HEADER_SIZE + DIGEST_SIZE) {
+    throw bad(`truncated: ${bytes.length} bytes, less than the smallest package`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_SIZE);
+  const version = view.getUint32(4, true);
+  if (version !== FORMAT_VERSION) {
+    throw new WasmAIError('UNSUPPORTED', where, `package format ${version}, but this loader reads format `
+      + `${FORMAT_VERSION}: compile the model with the same release as the loader`);
+  }
+  const flags = view.getUint32(12, true);
+  if (flags !== 0) throw new WasmAIError('UNSUPPORTED', where, `unknown package flags 0x${flags.toString(16)}`);
+  const wide = (/** @type {number} */ offset, /** @type {string} */ name) => {
+    const value = view.getBigUint64(offset, true);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw bad(`${name} in the header is ${value}, which cannot be true`);
+    return Number(value);
+  };
+  const certificate = {
+    packageSize: wide(16, 'package size'),
+    arenaSize: wide(24, 'arena size'),
+    stateSize: wide(32, 'state size'),
+    peakSize: wide(40, 'peak size'),
+    paramCount: wide(48, 'parameter count'),
+    flopCount: wide(56, 'operation count'),
+    layout: view.getUint32(8, true),
+    stepCount: view.getUint32(64, true),
+    sourceDigest: hex(bytes.subarray(72, 72 + DIGEST_SIZE)),
+  };
+  if (certificate.packageSize < HEADER_SIZE + DIGEST_SIZE) throw bad(`the header says ${certificate.packageSize} bytes, less than itself`);
+  if (certificate.peakSize < certificate.packageSize) throw bad('the header says a peak memory smaller than the package');
+  return Object.freeze(certificate);
+}
+
+/**
+ * Pages for one instance; refuses above the cap before anything is allocated.
+ * @param {Certificate} certificate @param {number} capMB @param {string} where
+ */
+export function pagesOf(certificate, capMB, where) {
+  const cap = Math.min(capMB * 1048576, MAX_PAGES * PAGE_SIZE);
+  const pages = Math.ceil(certificate.peakSize / PAGE_SIZE);
+  if (pages * PAGE_SIZE > cap) {
+    throw new WasmAIError('LIMIT', where, `the model needs ${mebibytes(pages * PAGE_SIZE)} MiB of memory, more than the `
+      + `allowed ${mebibytes(cap)} MiB: raise maxHeapMB (at build time MAX_HEAP_SIZE) or use a smaller model`);
+  }
+  return pages;
+}
+
+/** @param {number} bytes */
+function mebibytes(bytes) {
+  return Number((bytes / 1048576).toFixed(bytes % 1048576 ? 2 : 0));
+}
+
+/** @param {Uint8Array} bytes */
+export function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,205 @@
+/**
+ * The only file that knows WebAssembly and wasm memory. It does not know where
+ * it runs: in the locked worker, or in Node. No pointer and no live view leaves.
+ *
+ * All that the wasm says (pointers, sizes, names) is untrusted: it may have been
+ * taken over by a hostile model. It is range-checked against the memory that we
+ * created, and the worst it can do is answer wrongly.
+ */
+import { WasmAIError, codeOfStatus } from './errors.js';
+import { dtypeOfNumber } from './tensors.js';
+import { PAGE_SIZE } from './certificate.js';
+
+/** @typedef {import('./wasmai.d.ts').Slot} Slot */
+/** @typedef {{ slot: Slot, pointer: number, size: number }} Place */
+/** @typedef {Record<string, (...args: number[]) => number>} Exports */
+
+const IO_LAYOUT = 1;
+const IO_HEADER_WORDS = 3;
+const IO_SLOT_WORDS = 14; // name ptr, name size, dtype, rank, dims[8], data ptr, size
+const MAX_SLOTS = 1024;
+const MAX_NAME = 1024;
+const MAX_RANK = 8;
+const DIAG_SIZE = 16 + 128 + 256;
+const EXPORTS = ['wai_glue_alloc', 'wai_glue_open', 'wai_glue_io', 'wai_glue_run', 'wai_glue_diag', 'wai_glue_memory'];
+
+/** (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)) */
+const SIMD_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
+/** The runtime variant for this browser; content policies never block `validate`. */
+export function chooseVariant() {
+  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD_PROBE)) {
+    throw new WasmAIError('UNSUPPORTED', 'WebAssembly', 'this browser has no WebAssembly SIMD, which the runtime needs '
+      + '(Chrome 91, Firefox 89, Safari 16.4 or newer have it); lockdown modes switch it off');
+  }
+  return /** @type {const} */ ('simd');
+}
+
+/**
+ * Compile the runtime, give it `pages` of memory and not one more, and open the
+ * package in it. The package is copied once, into that memory.
+ * @param {{ runtime: BufferSource, pack: Uint8Array, pages: number }} parts
+ */
+export function openEngine({ runtime, pack, pages }) {
+  const memory = createMemory(pages);
+  const wasm = instantiate(runtime, memory);
+  /** @type {(call: () => number) => number} */
+  const guarded = (call) => {
+    try {
+      return call() >>> 0; // pointers are unsigned
+    } catch (cause) {
+      throw new WasmAIError('TRAP', 'runtime', `the runtime stopped: ${/** @type {any} */ (cause)?.message ?? cause}; `
+        + 'its memory was thrown away', { cause });
+    }
+  };
+
+  const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
+  if (room === 0) {
+    throw new WasmAIError('MALFORMED', 'package', `the certificate promises ${pages * PAGE_SIZE} bytes of memory, too few `
+      + `for the ${pack.byteLength} bytes of the package and the runtime`);
+  }
+  checkRange(memory, room, pack.byteLength, 'package');
+  new Uint8Array(memory.buffer, room, pack.byteLength).set(pack);
+
+  let status = guarded(() => wasm.wai_glue_open(room, pack.byteLength));
+  if (status !== 0) throw diagnose(memory, guarded(() => wasm.wai_glue_diag()), status);
+  const { inputs, outputs } = readIo(memory, guarded(() => wasm.wai_glue_io()));
+  let dead = false;
+
+  return {
+    inputs: inputs.map((place) => place.slot),
+    outputs: outputs.map((place) => place.slot),
+    memoryBytes: () => Math.min(guarded(() => wasm.wai_glue_memory()), pages * PAGE_SIZE),
+
+    /**
+     * One inference: input bytes in slot order in, output bytes in slot order out.
+     * @param {ArrayBuffer[]} feeds @returns {ArrayBuffer[]}
+     */
+    run(feeds) {
+      if (dead) throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
+      if (feeds.length !== inputs.length) throw new WasmAIError('ARGUMENT', 'run', 'the number of inputs is wrong');
+      feeds.forEach((feed, i) => {
+        if (feed.byteLength !== inputs[i].size) {
+          throw new WasmAIError('ARGUMENT', inputs[i].slot.name, `expected ${inputs[i].size} bytes, got ${feed.byteLength}`);
+        }
+      });
+      feeds.forEach((feed, i) => {
+        new Uint8Array(memory.buffer, inputs[i].pointer, inputs[i].size).set(new Uint8Array(feed));
+      });
+      dead = true; // until it came back well
+      status = guarded(() => wasm.wai_glue_run());
+      if (status !== 0) throw diagnose(memory, guarded(() => wasm.wai_glue_diag()), status);
+      dead = false;
+      return outputs.map(({ pointer, size }) => memory.buffer.slice(pointer, pointer + size));
+    },
+  };
+}
+
+/** @param {number} pages */
+function createMemory(pages) {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (cause) {
+    throw new WasmAIError('MEMORY', 'WebAssembly.Memory', `the browser did not give the ${pages * PAGE_SIZE / 1048576} MiB that `
+      + 'the model needs: close other tabs or use a smaller model', { cause });
+  }
+}
+
+/** @param {BufferSource} runtime @param {WebAssembly.Memory} memory @returns {Exports} */
+function instantiate(runtime, memory) {
+  let module;
+  try {
+    module = new WebAssembly.Module(runtime);
+  } catch (cause) {
+    const blocked = /content.security|unsafe-eval|blocked by CSP/i.test(String(cause));
+    throw blocked
+      ? new WasmAIError('CSP', 'runtime', "WebAssembly is blocked here: serve the worker file with script-src 'wasm-unsafe-eval'", { cause })
+      : new WasmAIError('MALFORMED', 'runtime', `the runtime does not compile: ${/** @type {any} */ (cause)?.message}`, { cause });
+  }
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    if (from === 'env' && name === 'memory' && kind === 'memory') continue;
+    throw new WasmAIError('INTEGRITY', 'runtime', `it imports ${from}.${name}; a WasmAI runtime imports its memory and nothing else`);
+  }
+  const kinds = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
+  for (const name of EXPORTS) {
+    if (kinds.get(name) !== 'function') throw new WasmAIError('MALFORMED', 'runtime', `it lacks the export ${name}: loader and runtime are of different releases`);
+  }
+  try {
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    const wasm = /** @type {Exports} */ (/** @type {unknown} */ (exports));
+    if (kinds.get('_initialize') === 'function') wasm._initialize();
+    return wasm;
+  } catch (cause) {
+    throw new WasmAIError('MEMORY', 'runtime', `the runtime does not start with ${memory.buffer.byteLength} bytes: `
+      + `${/** @type {any} */ (cause)?.message}; the package's certificate may be of another release`, { cause });
+  }
+}
+
+/** @param {WebAssembly.Memory} memory @param {number} pointer @param {number} size @param {string} what */
+function checkRange(memory, pointer, size, what) {
+  const total = memory.buffer.byteLength;
+  if (size > total || pointer > total - size) {
+    throw new WasmAIError('INTERNAL', what, 'the runtime named memory outside its own: it is broken or was taken over');
+  }
+}
+
+/** @param {WebAssembly.Memory} memory @param {number} pointer @param {number} size */
+function readText(memory, pointer, size) {
+  checkRange(memory, pointer, size, 'text');
+  const bytes = new Uint8Array(memory.buffer, pointer, size);
+  let text = '';
+  for (const byte of bytes) {
+    if (byte === 0) break;
+    text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '?';
+  }
+  return text;
+}
+
+/** The io table, in words: see core/wasm/glue.c.
+ * @param {WebAssembly.Memory} memory @param {number} pointer */
+function readIo(memory, pointer) {
+  const word = (/** @type {number} */ index) => {
+    checkRange(memory, pointer + index * 4, 4, 'io table');
+    return new DataView(memory.buffer).getUint32(pointer + index * 4, true);
+  };
+  if (word(0) !== IO_LAYOUT) throw new WasmAIError('UNSUPPORTED', 'runtime', `io table layout ${word(0)}: loader and runtime are of different releases`);
+  const counts = [word(1), word(2)];
+  if (counts[0] > MAX_SLOTS || counts[1] > MAX_SLOTS) throw new WasmAIError('LIMIT', 'package', `more than ${MAX_SLOTS} inputs or outputs`);
+  let next = IO_HEADER_WORDS;
+  const [inputs, outputs] = counts.map((count) => Array.from({ length: count }, () => {
+    const place = readPlace(memory, word, next);
+    next += IO_SLOT_WORDS;
+    return place;
+  }));
+  return { inputs, outputs };
+}
+
+/** @param {WebAssembly.Memory} memory @param {(index: number) => number} word @param {number} at @returns {Place} */
+function readPlace(memory, word, at) {
+  const nameSize = word(at + 1);
+  if (nameSize > MAX_NAME) throw new WasmAIError('LIMIT', 'package', `a tensor name has ${nameSize} bytes, more than ${MAX_NAME}`);
+  const name = readText(memory, word(at), nameSize);
+  const row = dtypeOfNumber(word(at + 2));
+  const rank = word(at + 3);
+  const pointer = word(at + 12);
+  const size = word(at + 13);
+  if (!row || rank > MAX_RANK) throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly');
+  const dims = Array.from({ length: rank }, (_, i) => word(at + 4 + i));
+  if (dims.reduce((product, dim) => product * dim, row.size) !== size) {
+    throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly: its dims do not give its size');
+  }
+  checkRange(memory, pointer, size, name);
+  return { slot: { name, dtype: row.name, dims }, pointer, size };
+}
+
+/** What the runtime says about its failure. @param {WebAssembly.Memory} memory @param {number} pointer @param {number} status */
+function diagnose(memory, pointer, status) {
+  checkRange(memory, pointer, DIAG_SIZE, 'diagnosis');
+  const offset = new DataView(memory.buffer).getBigUint64(pointer + 8, true);
+  const where = readText(memory, pointer + 16, 128);
+  const message = readText(memory, pointer + 144, 256) || `the runtime answered status ${status}`;
+  const at = offset === 0xffffffffffffffffn ? '' : ` (byte ${offset})`;
+  return new WasmAIError(codeOfStatus(status), where || 'runtime', message + at);
+}

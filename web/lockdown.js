@@ -1,0 +1,77 @@
+/**
+ * What the worker does before it lets any wasm in: prove that its own
+ * Content-Security-Policy is in force, then remove from its global scope all
+ * that the policy does not cover (storage, messaging, navigator).
+ *
+ * A worker file that is served without a policy has none, however strict the
+ * page is: so a missing header must stop us, not go unnoticed.
+ */
+import { WasmAIError } from './errors.js';
+
+export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'";
+
+/** Each attempt must fail; the policy must name its reason. */
+const CANARIES = [
+  { name: 'eval', escapes: () => { (0, eval)('0'); return true; } },
+  { name: 'fetch', escapes: () => fetch(self.location.href, { method: 'HEAD' }).then(() => true) },
+  { name: 'import', escapes: () => importSource('data:text/javascript,').then(() => true) },
+];
+
+/** A variable keeps bundlers from following it. @param {string} source */
+function importSource(source) {
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ source);
+}
+
+/** Throws CSP unless eval, fetch and import() are all refused here. */
+export async function requirePolicy() {
+  for (const { name, escapes } of CANARIES) {
+    let escaped = false;
+    try {
+      escaped = await escapes();
+    } catch {
+      continue; // refused, as it must be
+    }
+    if (escaped) {
+      throw new WasmAIError('CSP', self.location.pathname, `the worker file came without its policy (${name} works in it), so no model is `
+        + `let in: serve this file with the header \`Content-Security-Policy: ${WORKER_POLICY}\``);
+    }
+  }
+}
+
+/** What stays on the global scope: the language, and WebAssembly. */
+const KEPT = new Set([
+  'globalThis', 'self', 'undefined', 'NaN', 'Infinity', 'WebAssembly',
+  'Object', 'Array', 'Map', 'Set', 'WeakMap', 'Promise', 'Symbol', 'String', 'Number', 'BigInt', 'Boolean', 'Math', 'JSON',
+  'ArrayBuffer', 'DataView', 'Uint8Array', 'Int8Array', 'Uint8ClampedArray', 'Uint16Array', 'Int16Array', 'Uint32Array',
+  'Int32Array', 'Float32Array', 'Float64Array', 'Float16Array', 'BigInt64Array', 'BigUint64Array',
+  'Error', 'TypeError', 'RangeError', 'SyntaxError', 'EvalError', 'ReferenceError', 'URIError', 'AggregateError',
+]);
+
+/** Names that must be gone afterwards, whatever engine this is. */
+const FEARED = [
+  'fetch', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'WebTransport', 'importScripts', 'Worker', 'SharedWorker',
+  'indexedDB', 'caches', 'navigator', 'BroadcastChannel', 'MessageChannel', 'FileReaderSync', 'FontFace', 'crypto',
+  'eval', 'Function', 'setTimeout', 'postMessage', 'RTCPeerConnection', 'cookieStore', 'localStorage',
+];
+
+/** Delete every other name on the global scope and its prototypes. */
+export function lockDown() {
+  const scope = /** @type {any} */ (globalThis);
+  /** @type {any[]} */
+  const owners = [];
+  for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) owners.push(owner);
+  for (const owner of owners) {
+    for (const name of Reflect.ownKeys(owner)) {
+      if (typeof name === 'symbol' || KEPT.has(name)) continue;
+      try {
+        if (!Reflect.deleteProperty(owner, name)) Reflect.set(owner, name, undefined);
+      } catch {
+        // what is left is looked at below
+      }
+    }
+  }
+  const left = FEARED.filter((name) => scope[name] !== undefined);
+  if (left.length > 0) {
+    throw new WasmAIError('INTERNAL', 'worker', `this browser does not let ${left.join(', ')} be removed from the worker, so no model is let in`);
+  }
+}

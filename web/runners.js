@@ -1,0 +1,85 @@
+/**
+ * Two ways to run one model, behind one shape: in a locked worker, or here in
+ * this process (Node and tests). A runner is used for one run at a time.
+ */
+import { WasmAIError } from './errors.js';
+import { openEngine } from './engine.js';
+import { WorkerClient } from './rpc.js';
+import { checkSlots } from './tensors.js';
+
+/** @typedef {import('./wasmai.d.ts').Slot} Slot */
+
+/**
+ * What a runner is made from, kept for making the next one. While a worker opens
+ * the package, its bytes are with that worker and `pack` is null.
+ * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, worker: URL }} Parts
+ */
+
+/**
+ * @typedef {object} Runner
+ * @property {readonly Slot[]} inputs
+ * @property {readonly Slot[]} outputs
+ * @property {number} memoryBytes
+ * @property {(feeds: ArrayBuffer[]) => Promise<{ outputs: ArrayBuffer[], ms: number, memoryBytes: number }>} run
+ * @property {(error: WasmAIError) => void} stop   ends it, also in the middle of a run
+ * @property {() => boolean} alive
+ */
+
+/** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<WorkerClient>) => Promise<Runner>} StartRunner */
+
+/** @type {StartRunner} */
+export async function startWorkerRunner(parts, signal, started) {
+  const client = await (started ?? WorkerClient.start(parts.worker, signal));
+  const { pack } = parts;
+  if (!pack) {
+    const lost = new WasmAIError('STATE', parts.where, 'the package was lost with its worker: load it again');
+    client.stop(lost);
+    throw lost;
+  }
+  const abort = () => client.stop(new WasmAIError('ABORTED', parts.where, 'stopped by the signal that was given'));
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    parts.pack = null;
+    const opened = await client.request('open', { runtime: parts.runtime, pack, pages: parts.pages }, [pack]);
+    if (!(opened.pack instanceof ArrayBuffer)) throw new WasmAIError('INTERNAL', parts.where, 'the worker kept the package');
+    parts.pack = opened.pack;
+    return {
+      inputs: checkSlots(opened.inputs, parts.where),
+      outputs: checkSlots(opened.outputs, parts.where),
+      memoryBytes: Number(opened.memoryBytes),
+      run: async (feeds) => {
+        const { outputs, ms, memoryBytes } = await client.request('run', { feeds }, feeds);
+        return { outputs, ms: Number(ms), memoryBytes: Number(memoryBytes) };
+      },
+      stop: (error) => client.stop(error),
+      alive: () => client.failure === null,
+    };
+  } catch (error) {
+    client.stop(/** @type {WasmAIError} */ (error));
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** @type {StartRunner} */
+export async function startDirectRunner(parts) {
+  const { pack, runtime, pages } = parts;
+  if (!pack) throw new WasmAIError('STATE', parts.where, 'the package was lost: load it again');
+  const engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
+  /** @type {WasmAIError | null} */
+  let failure = null;
+  return {
+    inputs: checkSlots(engine.inputs, parts.where),
+    outputs: checkSlots(engine.outputs, parts.where),
+    memoryBytes: engine.memoryBytes(),
+    run: async (feeds) => {
+      if (failure) throw failure;
+      const start = performance.now();
+      const outputs = engine.run(feeds);
+      return { outputs, ms: performance.now() - start, memoryBytes: engine.memoryBytes() };
+    },
+    stop: (error) => { failure ??= error; },
+    alive: () => failure === null,
+  };
+}

@@ -1,0 +1,246 @@
+/**
+ * A session: one model, its queue of runs, and what happens when a run fails.
+ * A runner that trapped, or was stopped in the middle, is thrown away and a new
+ * one is made from the kept bytes, so that the next run succeeds.
+ */
+import { WasmAIError, closestName } from './errors.js';
+import { abortedError } from './rpc.js';
+import { buffersToOutputs, feedsToBuffers } from './tensors.js';
+
+/** @typedef {import('./wasmai.d.ts').RunOptions} RunOptions */
+/** @typedef {import('./wasmai.d.ts').SessionInfo} SessionInfo */
+/** @typedef {import('./runners.js').Parts} Parts */
+/** @typedef {import('./runners.js').Runner} Runner */
+/** @typedef {import('./runners.js').StartRunner} StartRunner */
+
+/**
+ * @typedef {object} Job
+ * @property {ArrayBuffer[]} feeds
+ * @property {(outputs: any) => void} resolve
+ * @property {(error: WasmAIError) => void} reject
+ * @property {() => void} tidy   removes timer and listener
+ * @property {boolean} settled
+ */
+
+/** More than this waiting means that runs are asked for faster than they can be done. */
+const MAX_WAITING = 256;
+
+const RUN_OPTIONS = ['signal', 'deadlineMs', 'maxFuel'];
+
+const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
+  console.warn(`WasmAI: a session of ${where} was dropped without close(); its memory is held until the page ends`);
+});
+
+export class Session {
+  /** @type {Job[]} */
+  #waiting = [];
+  /** @type {Job | null} */
+  #active = null;
+  /** @type {Runner | null} the one that is executing #active right now */
+  #running = null;
+  /** @type {Promise<Runner> | null} */
+  #runner;
+  #closed = false;
+  #closing = new AbortController();
+  #parts;
+  #start;
+  #facts;
+  #runs = 0;
+  /** @type {number | null} */
+  #lastMs = null;
+  #memoryBytes;
+
+  /**
+   * @param {{ runner: Runner, start: StartRunner, parts: Parts,
+   *   facts: Pick<SessionInfo, 'variant' | 'isolation' | 'peakBytes' | 'certificate'> }} opened
+   */
+  constructor({ runner, start, parts, facts }) {
+    this.inputs = runner.inputs;
+    this.outputs = runner.outputs;
+    this.#runner = Promise.resolve(runner);
+    this.#memoryBytes = runner.memoryBytes;
+    this.#parts = parts;
+    this.#start = start;
+    this.#facts = facts;
+    dropped.register(this, parts.where, this);
+  }
+
+  /** @returns {SessionInfo} */
+  get info() {
+    return Object.freeze({
+      ...this.#facts,
+      threads: 1,
+      memoryBytes: this.#memoryBytes,
+      runs: this.#runs,
+      lastMs: this.#lastMs,
+      fuel: null,
+    });
+  }
+
+  /**
+   * One inference. Calls queue; inputs are copied at once.
+   * @param {Record<string, any>} feeds @param {RunOptions} [options]
+   */
+  async run(feeds, options = {}) {
+    const { signal, deadlineMs } = this.#checkRun(options);
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw new WasmAIError('LIMIT', 'run', `${MAX_WAITING} runs are waiting already: await them before asking for more`);
+    }
+    const buffers = feedsToBuffers(this.inputs, feeds);
+    return new Promise((resolve, reject) => {
+      /** @type {ReturnType<typeof setTimeout> | undefined} */
+      let timer;
+      const onAbort = () => this.#interrupt(job, abortedError('run'));
+      /** @type {Job} */
+      const job = {
+        feeds: buffers, resolve, reject, settled: false,
+        tidy: () => {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', onAbort);
+        },
+      };
+      if (deadlineMs !== undefined) {
+        timer = setTimeout(() => this.#interrupt(job, new WasmAIError('DEADLINE', 'run',
+          `not done after ${deadlineMs} ms: the run was stopped; the next one starts afresh`)), deadlineMs);
+      }
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(job);
+      this.#advance();
+    });
+  }
+
+  /** Free everything; rejects what is pending. Twice is fine. */
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    dropped.unregister(this);
+    const error = this.#closedError();
+    this.#running?.stop(error);
+    this.#closing.abort();
+    this.#runner?.then((runner) => runner.stop(error), () => {});
+    const jobs = this.#active ? [this.#active, ...this.#waiting] : this.#waiting;
+    this.#active = null;
+    this.#waiting = [];
+    this.#parts.pack = null;
+    for (const job of jobs) this.#settle(job, error);
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    return this.close();
+  }
+
+  #closedError() {
+    return new WasmAIError('STATE', this.#parts.where, 'the session is closed: load the model again');
+  }
+
+  /** @param {RunOptions} options @returns {RunOptions} */
+  #checkRun(options) {
+    if (this.#closed) throw this.#closedError();
+    if (options === null || typeof options !== 'object') throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
+    checkNames(options, RUN_OPTIONS, 'run');
+    const { signal, deadlineMs, maxFuel } = options;
+    if (maxFuel !== undefined) {
+      throw new WasmAIError('UNSUPPORTED', 'maxFuel', 'instruction limits come with a later release; deadlineMs works today');
+    }
+    if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs > 0 && deadlineMs <= 0x7fffffff)) {
+      throw new WasmAIError('ARGUMENT', 'deadlineMs', 'must be a positive number of milliseconds, at most 2147483647');
+    }
+    if (deadlineMs !== undefined && this.#facts.isolation === 'none') {
+      throw new WasmAIError('UNSUPPORTED', 'deadlineMs', "with isolation 'none' a run cannot be stopped in the middle; use isolation 'worker'");
+    }
+    checkSignal(signal);
+    if (signal?.aborted) throw abortedError('run');
+    return options;
+  }
+
+  /** Start the next waiting job when nothing is active. */
+  async #advance() {
+    if (this.#active) return;
+    const job = this.#waiting.shift();
+    if (!job) return;
+    this.#active = job;
+    try {
+      const runner = await this.#ready();
+      if (job.settled) return; // aborted while the new worker was being made
+      this.#running = runner;
+      const { outputs, ms, memoryBytes } = await runner.run(job.feeds);
+      if (job.settled) return;
+      const tensors = buffersToOutputs(this.outputs, outputs);
+      this.#runs += 1;
+      this.#lastMs = ms;
+      this.#memoryBytes = memoryBytes;
+      this.#settle(job, null, tensors);
+    } catch (cause) {
+      const error = cause instanceof WasmAIError ? cause
+        : new WasmAIError('INTERNAL', 'run', String(cause), { cause });
+      // Whatever went wrong in the runtime, its memory is not trusted any more.
+      if (this.#active === job && this.#running) this.#replace(error);
+      this.#settle(job, error);
+    } finally {
+      if (this.#active === job) {
+        this.#running = null;
+        this.#active = null;
+        this.#advance();
+      }
+    }
+  }
+
+  /** A runner that works: the present one, or a new one. @returns {Promise<Runner>} */
+  async #ready() {
+    for (;;) {
+      const current = this.#runner;
+      const present = await current?.catch(() => null);
+      if (present?.alive()) return present;
+      if (this.#runner === current) return this.#respawn(); // else another job has respawned
+    }
+  }
+
+  #respawn() {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    const next = this.#start(this.#parts, this.#closing.signal);
+    this.#runner = next;
+    return next;
+  }
+
+  /** @param {WasmAIError} error */
+  #replace(error) {
+    this.#running?.stop(error);
+    this.#running = null;
+    if (!this.#closed) this.#respawn().catch(() => {}); // the next run reports it
+  }
+
+  /** Signal or deadline. @param {Job} job @param {WasmAIError} error */
+  #interrupt(job, error) {
+    if (job.settled) return;
+    const at = this.#waiting.indexOf(job);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#settle(job, error);
+    if (this.#active !== job) return;
+    this.#active = null;
+    if (this.#running) this.#replace(error);
+    this.#advance();
+  }
+
+  /** @param {Job} job @param {WasmAIError | null} error @param {any} [outputs] */
+  #settle(job, error, outputs) {
+    if (job.settled) return;
+    job.settled = true;
+    job.tidy();
+    if (error) job.reject(error);
+    else job.resolve(outputs);
+  }
+}
+
+/** @param {object} options @param {string[]} known @param {string} where */
+export function checkNames(options, known, where) {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const close = closestName(name, known);
+    throw new WasmAIError('ARGUMENT', where, `there is no option "${name}"${close ? `; did you mean "${close}"?` : ''}`);
+  }
+}
+
+/** @param {unknown} signal */
+export function checkSignal(signal) {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new WasmAIError('ARGUMENT', 'signal', 'must be an AbortSignal');
+}

@@ -1,0 +1,181 @@
+/**
+ * Tensors on the JavaScript side: names of element types, the Tensor class, and
+ * the checks that a feed passes before one byte of it is copied.
+ */
+import { WasmAIError, closestName } from './errors.js';
+
+/** @typedef {import('./wasmai.d.ts').DType} DType */
+/** @typedef {import('./wasmai.d.ts').Slot} Slot */
+/** @typedef {import('./wasmai.d.ts').TypedArray} TypedArray */
+/** @typedef {{ name: DType, size: number, array: any, accepts: any[] }} DTypeRow */
+
+/** Float16Array is younger than this library's oldest browser. */
+const Float16 = /** @type {any} */ (globalThis).Float16Array;
+
+/** Index is the number of wai_dtype in wasmai.h: it is in packages, never renumbered.
+ * @type {(DTypeRow | null)[]} */
+const DTYPES = [
+  null,
+  { name: 'float32', size: 4, array: Float32Array, accepts: [] },
+  { name: 'float16', size: 2, array: Float16 ?? Uint16Array, accepts: [Uint16Array] },
+  { name: 'float64', size: 8, array: Float64Array, accepts: [] },
+  { name: 'int8', size: 1, array: Int8Array, accepts: [] },
+  { name: 'uint8', size: 1, array: Uint8Array, accepts: [Uint8ClampedArray] },
+  { name: 'int16', size: 2, array: Int16Array, accepts: [] },
+  { name: 'uint16', size: 2, array: Uint16Array, accepts: [] },
+  { name: 'int32', size: 4, array: Int32Array, accepts: [] },
+  { name: 'uint32', size: 4, array: Uint32Array, accepts: [] },
+  { name: 'int64', size: 8, array: BigInt64Array, accepts: [] },
+  { name: 'uint64', size: 8, array: BigUint64Array, accepts: [] },
+  { name: 'bool', size: 1, array: Uint8Array, accepts: [] },
+];
+
+/** @type {Map<string, DTypeRow>} */
+const BY_NAME = new Map();
+for (const row of DTYPES) if (row) BY_NAME.set(row.name, row);
+
+/** @param {number} number @returns {DTypeRow | null} */
+export function dtypeOfNumber(number) {
+  return DTYPES[number] ?? null;
+}
+
+/** @param {DType} name @returns {DTypeRow} */
+export function dtypeOfName(name) {
+  const row = BY_NAME.get(name);
+  if (row) return row;
+  const close = closestName(String(name), BY_NAME.keys());
+  throw new WasmAIError('ARGUMENT', 'Tensor', `there is no dtype "${name}"${close
+    ? `; did you mean "${close}"?`
+    : `; use one of ${[...BY_NAME.keys()].join(', ')}`}`);
+}
+
+/** @param {DTypeRow} row @param {unknown} data */
+function arrayFits(row, data) {
+  return data instanceof row.array || row.accepts.some((type) => data instanceof type);
+}
+
+/** @param {readonly number[]} dims */
+function countOf(dims) {
+  return dims.reduce((product, dim) => product * dim, 1);
+}
+
+/** @param {unknown} value */
+function kindOf(value) {
+  if (value === null) return 'null';
+  if (typeof value !== 'object') return typeof value;
+  return value.constructor?.name ?? 'object';
+}
+
+export class Tensor {
+  /** @param {DType} dtype @param {TypedArray} data @param {readonly number[]} [dims] */
+  constructor(dtype, data, dims) {
+    const row = dtypeOfName(dtype);
+    if (!arrayFits(row, data)) {
+      throw new WasmAIError('ARGUMENT', 'Tensor',
+        `${dtype} needs its data as ${row.array.name}, not ${kindOf(data)}`);
+    }
+    const shape = dims === undefined ? [data.length] : dims;
+    if (!Array.isArray(shape) || shape.length > 8
+        || shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
+      throw new WasmAIError('ARGUMENT', 'Tensor',
+        'dims must be an array of at most 8 whole numbers, none negative');
+    }
+    if (countOf(shape) !== data.length) {
+      throw new WasmAIError('ARGUMENT', 'Tensor', `dims [${shape.join(', ')}] hold ${countOf(shape)} `
+        + `elements, but the data has ${data.length}`);
+    }
+    this.dtype = dtype;
+    this.data = data;
+    this.dims = Object.freeze([...shape]);
+    Object.freeze(this);
+  }
+
+  /** Number of elements. */
+  get size() {
+    return this.data.length;
+  }
+}
+
+/**
+ * Check `feeds` against the model's inputs, then copy each into a buffer of its
+ * own, in slot order. The caller may change its arrays at once afterwards.
+ * @param {readonly Slot[]} slots @param {Record<string, Tensor | TypedArray>} feeds
+ * @returns {ArrayBuffer[]}
+ */
+export function feedsToBuffers(slots, feeds) {
+  if (feeds === null || typeof feeds !== 'object' || feeds instanceof Tensor || ArrayBuffer.isView(feeds)) {
+    throw new WasmAIError('ARGUMENT', 'run',
+      `give the inputs as an object, { ${slots[0]?.name ?? 'name'}: tensor }, not ${kindOf(feeds)}`);
+  }
+  const names = slots.map((slot) => slot.name);
+  for (const name of Object.keys(feeds)) {
+    if (names.includes(name)) continue;
+    const close = closestName(name, names);
+    throw new WasmAIError('ARGUMENT', name, `the model has no input of this name; ${close
+      ? `did you mean "${close}"?`
+      : `it has ${names.map((known) => `"${known}"`).join(', ')}`}`);
+  }
+  const arrays = slots.map((slot) => checkFeed(slot, Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined));
+  return arrays.map((array) => {
+    const copy = new Uint8Array(array.byteLength);
+    copy.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    return copy.buffer;
+  });
+}
+
+/** @param {Slot} slot @param {Tensor | TypedArray | undefined} feed @returns {TypedArray} */
+function checkFeed(slot, feed) {
+  const expected = `expected ${slot.dtype} [${slot.dims.join(', ')}]`;
+  const wrong = (/** @type {string} */ got) => new WasmAIError('ARGUMENT', slot.name, `${expected}, got ${got}`);
+  if (feed === undefined || feed === null) throw wrong('nothing: give this input');
+  const row = dtypeOfName(slot.dtype);
+  if (feed instanceof Tensor) {
+    const same = feed.dims.length === slot.dims.length && feed.dims.every((dim, i) => dim === slot.dims[i]);
+    if (feed.dtype !== slot.dtype || !same) throw wrong(`${feed.dtype} [${feed.dims.join(', ')}]`);
+    // A detached buffer has length 0 by now, whatever it had in the constructor.
+    if (feed.data.length !== countOf(slot.dims)) throw wrong('a tensor whose buffer was transferred away');
+    return feed.data;
+  }
+  if (!ArrayBuffer.isView(feed) || feed instanceof DataView) throw wrong(`${kindOf(feed)}: use a Tensor or a typed array`);
+  if (!arrayFits(row, feed)) throw wrong(`${kindOf(feed)}: use ${row.array.name}`);
+  const count = countOf(slot.dims);
+  if (feed.length !== count) throw wrong(`${feed.length} elements instead of ${count}`);
+  return feed;
+}
+
+/**
+ * Output buffers, in slot order, as named tensors.
+ * @param {readonly Slot[]} slots @param {ArrayBuffer[]} buffers
+ * @returns {Record<string, Tensor>}
+ */
+export function buffersToOutputs(slots, buffers) {
+  /** @type {Record<string, Tensor>} */
+  const outputs = Object.create(null); // a model may name an output "__proto__"
+  slots.forEach((slot, i) => {
+    const row = dtypeOfName(slot.dtype);
+    const buffer = buffers[i];
+    const count = countOf(slot.dims);
+    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== count * row.size) {
+      throw new WasmAIError('INTERNAL', slot.name, 'the runtime returned an output of another size than it declared');
+    }
+    outputs[slot.name] = new Tensor(slot.dtype, new row.array(buffer), slot.dims);
+  });
+  return outputs;
+}
+
+/**
+ * Slots that came out of a worker or a wasm: untrusted, so checked and rebuilt.
+ * @param {any} slots @param {string} where @returns {readonly Slot[]}
+ */
+export function checkSlots(slots, where) {
+  const bad = () => new WasmAIError('INTERNAL', where, 'the runtime described its tensors wrongly');
+  if (!Array.isArray(slots)) throw bad();
+  const names = new Set();
+  return Object.freeze(slots.map((slot) => {
+    const { name, dtype, dims } = slot ?? {};
+    if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();
+    if (!Array.isArray(dims) || dims.length > 8 || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) throw bad();
+    names.add(name);
+    return Object.freeze({ name, dtype, dims: Object.freeze([...dims]) });
+  }));
+}

@@ -1,0 +1,121 @@
+/** @wasm-ai/web: run a compiled model, locked away from the page. */
+
+export type DType =
+  | 'float32' | 'float16' | 'float64'
+  | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64'
+  | 'bool';
+
+/** float16 is a Float16Array where the browser has it, else a Uint16Array of bits; bool is a Uint8Array. */
+export type TypedArray =
+  | Float32Array | Float64Array
+  | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Int32Array | Uint32Array
+  | BigInt64Array | BigUint64Array;
+
+export class Tensor<T extends TypedArray = any> {
+  /** `dims` defaults to one dimension. Throws ARGUMENT when dtype, data and dims do not fit together. */
+  constructor(dtype: DType, data: T, dims?: readonly number[]);
+  readonly dtype: DType;
+  readonly data: T;
+  readonly dims: readonly number[];
+  /** Number of elements. */
+  readonly size: number;
+}
+
+export type ErrorCode =
+  | 'ARGUMENT' | 'STATE' | 'MALFORMED' | 'UNSUPPORTED' | 'LIMIT' | 'MEMORY' | 'INTEGRITY' | 'SIGNATURE'
+  | 'ABORTED' | 'DEADLINE' | 'FUEL' | 'TRAP' | 'CSP' | 'INTERNAL';
+
+/** The only error type. The message says what to do. */
+export class WasmAIError extends Error {
+  constructor(code: ErrorCode, where: string, message: string, options?: { cause?: unknown });
+  readonly code: ErrorCode;
+  /** The input, address or node that it is about. */
+  readonly where: string;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+}
+
+/** What a package states about itself, and the runtime proves. */
+export interface Certificate {
+  readonly packageSize: number;
+  readonly arenaSize: number;
+  readonly stateSize: number;
+  /** Bytes of WebAssembly memory that one session needs, all included. */
+  readonly peakSize: number;
+  readonly paramCount: number;
+  readonly flopCount: number;
+  readonly layout: number;
+  readonly stepCount: number;
+  /** SHA-384 of the ONNX file that the package was compiled from, hexadecimal. */
+  readonly sourceDigest: string;
+}
+
+export interface Progress {
+  loaded: number;
+  total: number;
+  phase: 'download' | 'verify' | 'open' | 'ready';
+}
+
+export interface LoadOptions {
+  /** 'worker' is the default in browsers, 'none' (no isolation) in Node. 'frame' comes later. */
+  isolation?: 'worker' | 'none' | 'frame';
+  /** The one variant of this release is deterministic: both values are accepted. */
+  deterministic?: boolean;
+  /** More than 1 comes later. */
+  threads?: 'auto' | number;
+  /** Refuse a model that needs more memory. Cannot raise the MAX_HEAP_SIZE of the build. */
+  maxHeapMB?: number;
+  /** The SHA-384 that the whole package must have, hexadecimal. */
+  sha384?: string;
+  /** Comes later. */
+  publicKey?: CryptoKey;
+  /** Comes later. */
+  decryptionKey?: CryptoKey;
+  signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+export interface RunOptions {
+  /** Aborting stops the run, also in its middle; the next run starts afresh. */
+  signal?: AbortSignal;
+  /** Counted from the call, waiting included. */
+  deadlineMs?: number;
+  /** Comes later. */
+  maxFuel?: number;
+}
+
+export interface SessionInfo {
+  readonly variant: 'simd';
+  readonly threads: number;
+  readonly isolation: 'worker' | 'none';
+  /** Certified maximum; memory cannot grow past it. */
+  readonly peakBytes: number;
+  /** In use now. */
+  readonly memoryBytes: number;
+  readonly certificate: Certificate;
+  readonly runs: number;
+  /** Of the last run, measured beside the wasm; null before the first. */
+  readonly lastMs: number | null;
+  readonly fuel: null;
+}
+
+export interface Session {
+  readonly inputs: readonly Slot[];
+  readonly outputs: readonly Slot[];
+  readonly info: SessionInfo;
+  /** One inference. Calls queue. Inputs are checked and copied before this returns. */
+  run(feeds: Record<string, Tensor | TypedArray>, options?: RunOptions): Promise<Record<string, Tensor>>;
+  /** Free everything; what is pending is rejected with STATE. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Open a package. Its digest is checked before anything is compiled. */
+export function load(
+  source: string | URL | Response | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView,
+  options?: LoadOptions,
+): Promise<Session>;

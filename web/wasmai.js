@@ -1,0 +1,10 @@
+/**
+ * @wasm-ai/web: run a compiled model, locked away from the page.
+ *
+ *     const session = await load('./models/digits.wai');
+ *     const { logits } = await session.run({ image: new Tensor('float32', pixels, [1, 1, 28, 28]) });
+ *     await session.close();
+ */
+export { load } from './load.js';
+export { Tensor } from './tensors.js';
+export { WasmAIError } from './errors.js';

@@ -1,0 +1,71 @@
+/**
+ * The worker: the only place where a model runs. Built into one classic file,
+ * served with its own policy (see lockdown.js). It answers three requests, one
+ * at a time, and never asks for anything:
+ *
+ *   { id, op: 'open', runtime, pack, pages }  -> { id, inputs, outputs, memoryBytes, pack }
+ *   { id, op: 'run', feeds }                  -> { id, outputs, ms }
+ *   { id, op: 'close' }                       -> nothing; the worker ends
+ *
+ * Before any of them it says { ready: true }, or { error } and ends.
+ */
+import { WasmAIError, errorToData } from './errors.js';
+import { openEngine } from './engine.js';
+import { lockDown, requirePolicy } from './lockdown.js';
+
+// Kept before the lock-down removes the names.
+const scope = /** @type {any} */ (globalThis);
+/** @type {(message: any, transfer?: Transferable[]) => void} */
+const post = scope.postMessage.bind(scope);
+/** @type {() => void} */
+const end = scope.close.bind(scope);
+const now = performance.now.bind(performance);
+
+/** @type {ReturnType<typeof openEngine> | null} */
+let engine = null;
+
+/** @type {Record<string, (request: any) => void>} */
+const requests = {
+  open({ id, runtime, pack, pages }) {
+    engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
+    const { inputs, outputs } = engine;
+    // The page gets its verified bytes back, for the next worker.
+    post({ id, inputs, outputs, memoryBytes: engine.memoryBytes(), pack }, [pack]);
+  },
+  run({ id, feeds }) {
+    if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
+    const start = now();
+    const outputs = engine.run(feeds);
+    const ms = now() - start;
+    post({ id, outputs, ms, memoryBytes: engine.memoryBytes() }, outputs);
+  },
+  close() {
+    end();
+  },
+};
+
+function listen() {
+  scope.addEventListener('message', (/** @type {MessageEvent} */ { data }) => {
+    try {
+      const answer = Object.hasOwn(requests, data.op) ? requests[data.op] : null;
+      if (!answer) throw new WasmAIError('ARGUMENT', 'worker', 'unknown request');
+      answer(data);
+    } catch (error) {
+      post({ id: data.id, error: errorToData(error) });
+    }
+  });
+}
+
+async function start() {
+  try {
+    await requirePolicy();
+    listen();
+    lockDown();
+    post({ ready: true });
+  } catch (error) {
+    post({ error: errorToData(error) });
+    end();
+  }
+}
+
+start();
