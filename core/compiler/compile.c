@@ -1,0 +1,206 @@
+/*
+ * wai_compile: the pipeline in order and nothing else.
+ *
+ *   read -> import -> passes -> plan -> write -> measure -> seal
+ */
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/sha384.h"
+#include "compiler/fold.h"
+#include "onnx/import.h"
+#include "onnx/read.h"
+#include "package/write.h"
+#include "passes/pass.h"
+#include "plan/plan.h"
+#include "runtime/xnn.h"
+#include "wasmai_compile.h"
+
+struct wai_package {
+    wai_arena arena; /* holds everything, this struct included              */
+    wai_bytes bytes;
+};
+
+static void show_stage(wai_graph *graph, const wai_compile_options *options, const char *stage) {
+    if (options->on_stage != NULL && graph->status == WAI_OK) {
+        const char *text = wai_graph_dump(graph);
+        options->on_stage(options->on_stage_context, stage, text != NULL ? text : "");
+    }
+}
+
+static wai_status import(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options) {
+    wai_onnx_model model;
+    graph->status = wai_onnx_read(&model, onnx, graph->arena, graph->diag);
+    if (graph->status != WAI_OK) {
+        return graph->status;
+    }
+    graph->fold = wai_fold_node;
+    wai_onnx_import(graph, &model, options);
+    show_stage(graph, options, "import");
+    return wai_graph_check(graph);
+}
+
+static wai_status run_passes(wai_graph *graph, const wai_compile_options *options) {
+    for (const wai_pass *pass = wai_passes; pass->name != NULL; pass++) {
+        if (!options->optimize && !pass->required) {
+            continue;
+        }
+        graph->cursor = NULL;
+        graph->scope = pass->name;
+        wai_status status = pass->run(graph);
+        graph->cursor = NULL;
+        if (status != WAI_OK || (status = wai_graph_check(graph)) != WAI_OK) {
+            return status;
+        }
+        show_stage(graph, options, pass->name);
+    }
+    return WAI_OK;
+}
+
+static uint64_t count_flops(const wai_graph *graph) {
+    uint64_t total = 0;
+    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
+        const wai_type *in[16] = {NULL};
+        if (node->op->flops == NULL || node->in_count > 16) {
+            total += wai_type_count(&node->out[0]->type);
+            continue;
+        }
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            in[i] = node->in[i] != NULL ? &node->in[i]->type : NULL;
+        }
+        wai_type out = node->out[0]->type;
+        wai_signature signature = {node->params, in, node->in_count, &out, 1, node->name, NULL};
+        total += node->op->flops(&signature);
+    }
+    return total;
+}
+
+/* ---- measure: what a session of this package takes ---- */
+
+typedef struct meter {
+    const wai_allocator *real;
+    uint64_t now, peak;
+} meter;
+
+#define METER_HEADER WAI_ALIGN
+
+static void *metered_alloc(void *context, size_t size, size_t align) {
+    meter *m = context;
+    uint8_t *block = size <= SIZE_MAX - METER_HEADER
+                         ? m->real->alloc(m->real->context, size + METER_HEADER, align)
+                         : NULL;
+    if (block == NULL) {
+        return NULL;
+    }
+    memcpy(block, &size, sizeof size);
+    m->now += size;
+    m->peak = m->now > m->peak ? m->now : m->peak;
+    return block + METER_HEADER;
+}
+
+static void metered_free(void *context, void *pointer) {
+    meter *m = context;
+    uint8_t *block = (uint8_t *)pointer - METER_HEADER;
+    size_t size;
+    memcpy(&size, block, sizeof size);
+    m->now -= size;
+    m->real->free(m->real->context, block);
+}
+
+/*
+ * Open a session and note the most it held. The compiler that is shipped is
+ * wasm32 like the runtime, and pools ask for whole multiples of 64, so the
+ * figure is exact there; natively pointers are wider and it errs upwards.
+ */
+static wai_status measure(wai_graph *graph, wai_bytes package, wai_certificate *certificate) {
+    meter m = {graph->arena->allocator, 0, 0};
+    wai_allocator allocator = {&m, metered_alloc, metered_free};
+    wai_options options = {{0}, &allocator};
+    wai_session *session;
+    graph->status = wai_session_open(&session, package, &options, graph->diag);
+    wai_session_close(session);
+    certificate->state_size = m.peak - certificate->arena_size;
+    uint64_t rounded_package = (certificate->package_size + WAI_ALIGN - 1) & ~(uint64_t)(WAI_ALIGN - 1);
+    certificate->peak_size = WAI_RUNTIME_SIZE + rounded_package + m.peak;
+    return graph->status;
+}
+
+static wai_status check_peak(wai_graph *graph, const wai_certificate *c, const wai_compile_options *options) {
+    uint64_t limit = options->limits.max_memory != 0 && options->limits.max_memory < WAI_MAX_MEMORY
+                         ? options->limits.max_memory
+                         : WAI_MAX_MEMORY;
+    if (c->peak_size > limit) {
+        graph->scope = "memory";
+        return wai_graph_fail(graph, WAI_ERR_LIMIT,
+                              "the model needs %llu bytes of memory (%llu weights and code, %llu tensors, "
+                              "%llu state), the limit is %llu",
+                              (unsigned long long)c->peak_size, (unsigned long long)c->package_size,
+                              (unsigned long long)c->arena_size, (unsigned long long)c->state_size,
+                              (unsigned long long)limit);
+    }
+    return WAI_OK;
+}
+
+static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options, wai_bytes *out) {
+    wai_plan plan;
+    wai_writer writer;
+    wai_certificate certificate = {.layout = wai_xnn_layout()};
+    wai_sha384(certificate.source_digest, onnx.data, onnx.size);
+    if (import(graph, onnx, options) != WAI_OK || run_passes(graph, options) != WAI_OK ||
+        wai_plan_make(&plan, graph) != WAI_OK) {
+        return graph->status;
+    }
+    certificate.param_count = graph->param_count;
+    certificate.flop_count = count_flops(graph);
+    if (wai_package_write(&writer, graph, &plan, &certificate) != WAI_OK) {
+        return graph->status;
+    }
+    wai_bytes package = {writer.data, writer.size};
+    wai_package_seal(writer.data, &certificate);
+    if (measure(graph, package, &certificate) != WAI_OK ||
+        check_peak(graph, &certificate, options) != WAI_OK) {
+        return graph->status;
+    }
+    wai_package_seal(writer.data, &certificate);
+    *out = package;
+    return WAI_OK;
+}
+
+wai_status wai_compile(wai_package **out, wai_bytes onnx, const wai_compile_options *options,
+                       wai_diag *diag) {
+    static const wai_compile_options defaults = {.optimize = 1};
+    wai_diag own_diag; /* collecting problems needs one */
+    diag = diag != NULL ? diag : &own_diag;
+    wai_diag_clear(diag);
+    if (out == NULL || (onnx.data == NULL && onnx.size != 0)) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "wai_compile", "an argument is NULL");
+    }
+    *out = NULL;
+    options = options != NULL ? options : &defaults;
+    wai_arena arena;
+    wai_graph graph;
+    wai_arena_init(&arena, options->allocator, WAI_MAX_COMPILE_MEMORY);
+    wai_graph_init(&graph, &arena, diag);
+    wai_bytes bytes = {NULL, 0};
+    wai_status status = build(&graph, onnx, options, &bytes);
+    wai_package *package = status == WAI_OK ? wai_arena_alloc(&arena, sizeof *package) : NULL;
+    if (package == NULL) {
+        wai_arena_free(&arena);
+        return status != WAI_OK ? status : wai_fail(diag, WAI_ERR_MEMORY, "compiler", "out of memory");
+    }
+    package->arena = arena;
+    package->bytes = bytes;
+    *out = package;
+    return WAI_OK;
+}
+
+wai_bytes wai_package_bytes(const wai_package *package) {
+    return package->bytes;
+}
+
+void wai_package_free(wai_package *package) {
+    if (package != NULL) {
+        wai_arena arena = package->arena; /* it holds the package itself */
+        wai_arena_free(&arena);
+    }
+}

@@ -1,0 +1,216 @@
+#include "package/write.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/sha384.h"
+#include "package/format.h"
+
+/* Values are numbered: those of the plan first, then constants as met. */
+typedef struct numbering {
+    wai_graph *graph;
+    const wai_plan *plan;
+    wai_value **constants;
+    uint32_t *offsets; /* of constants in the data section                  */
+    uint32_t *index;   /* value id -> number, for constants                 */
+    uint32_t constant_count;
+} numbering;
+
+static wai_status no_memory(wai_graph *graph) {
+    return wai_graph_fail(graph, WAI_ERR_MEMORY, "out of memory in the compiler");
+}
+
+static uint32_t number_of(const numbering *n, const wai_value *value) {
+    if (value == NULL) {
+        return WAI_FORMAT_ABSENT;
+    }
+    return value->data != NULL ? n->index[value->id] : n->plan->index[value->id];
+}
+
+static wai_status number_constants(numbering *n) {
+    wai_graph *g = n->graph;
+    n->constants = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->constants);
+    n->offsets = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->offsets);
+    n->index = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->index);
+    if (n->constants == NULL || n->offsets == NULL || n->index == NULL) {
+        return no_memory(g);
+    }
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        const wai_node *node = n->plan->steps[s];
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            wai_value *value = node->in[i];
+            if (value != NULL && value->data != NULL && n->index[value->id] == 0) {
+                n->index[value->id] = n->plan->value_count + n->constant_count;
+                n->constants[n->constant_count++] = value;
+            }
+        }
+    }
+    return WAI_OK;
+}
+
+/* ---- strings ---- */
+
+static uint32_t add_name(wai_writer *strings, const char *name) {
+    uint32_t offset = (uint32_t)strings->size;
+    wai_write_bytes(strings, name, strlen(name) + 1);
+    return offset;
+}
+
+/* Step names repeat (one ONNX node becomes several steps): keep the last one. */
+static uint32_t add_step_name(wai_writer *strings, const char *name, const char **last, uint32_t *offset) {
+    name = name != NULL ? name : "";
+    if (*last == NULL || strcmp(*last, name) != 0) {
+        *offset = add_name(strings, name);
+        *last = name;
+    }
+    return *offset;
+}
+
+/* ---- sections ---- */
+
+/* Equal constants (shared weights, the zeros and ones that lowerings make)
+ * could be written once; only the same value is shared here. */
+static wai_status write_data(wai_writer *w, numbering *n) {
+    for (uint32_t i = 0; i < n->constant_count; i++) {
+        const wai_value *value = n->constants[i];
+        size_t size = wai_type_size(&value->type);
+        static const uint8_t spare[WAI_SPARE_SIZE];
+        if (w->size > 0xffffff00u - wai_slot_size(size)) {
+            return wai_graph_fail(n->graph, WAI_ERR_LIMIT, "the constants need more than 4 GB");
+        }
+        n->offsets[i] = (uint32_t)w->size;
+        wai_write_bytes(w, value->data, size);
+        wai_write_bytes(w, spare, sizeof spare);
+        wai_write_align(w, WAI_ALIGN);
+    }
+    return w->failed ? no_memory(n->graph) : WAI_OK;
+}
+
+static void write_value(wai_writer *w, const wai_type *type, uint32_t storage, uint64_t offset) {
+    wai_write_u32(w, type->dtype);
+    wai_write_u32(w, type->rank);
+    for (uint32_t i = 0; i < WAI_MAX_RANK; i++) {
+        wai_write_u32(w, i < type->rank ? type->dims[i] : 0);
+    }
+    wai_write_u32(w, storage);
+    wai_write_u32(w, (uint32_t)offset);
+}
+
+static void write_values(wai_writer *w, const numbering *n) {
+    for (uint32_t i = 0; i < n->plan->value_count; i++) {
+        write_value(w, &n->plan->values[i]->type, WAI_STORAGE_ARENA, n->plan->offsets[i]);
+    }
+    for (uint32_t i = 0; i < n->constant_count; i++) {
+        write_value(w, &n->constants[i]->type, WAI_STORAGE_CONSTANT, n->offsets[i]);
+    }
+}
+
+static void write_steps(wai_writer *w, wai_writer *strings, const numbering *n) {
+    const char *last = NULL;
+    uint32_t offset = 0;
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        const wai_node *node = n->plan->steps[s];
+        wai_write_u32(w, wai_op_find(node->op)->id);
+        wai_write_u32(w, add_step_name(strings, node->name, &last, &offset));
+        wai_write_u32(w, node->in_count);
+        wai_write_u32(w, node->out_count);
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            wai_write_u32(w, number_of(n, node->in[i]));
+        }
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            wai_write_u32(w, number_of(n, node->out[i]));
+        }
+        wai_write_u32(w, node->op->params_size / 4);
+        for (uint32_t i = 0; i < node->op->params_size / 4; i++) {
+            uint32_t word;
+            memcpy(&word, (const uint8_t *)node->params + 4 * i, 4);
+            wai_write_u32(w, word);
+        }
+    }
+}
+
+static void write_io(wai_writer *w, wai_writer *strings, const numbering *n) {
+    const wai_graph *g = n->graph;
+    wai_write_u32(w, g->input_count);
+    wai_write_u32(w, g->output_count);
+    for (uint32_t i = 0; i < g->input_count; i++) {
+        wai_write_u32(w, add_name(strings, g->inputs[i].name));
+        wai_write_u32(w, number_of(n, g->inputs[i].value));
+    }
+    for (uint32_t i = 0; i < g->output_count; i++) {
+        wai_write_u32(w, add_name(strings, g->outputs[i].name));
+        wai_write_u32(w, number_of(n, g->outputs[i].value));
+    }
+}
+
+/* ---- header ---- */
+
+static void put_u32(uint8_t *at, uint32_t value) {
+    for (int i = 0; i < 4; i++, value >>= 8) {
+        at[i] = (uint8_t)value;
+    }
+}
+
+static void put_u64(uint8_t *at, uint64_t value) {
+    put_u32(at, (uint32_t)value);
+    put_u32(at + 4, (uint32_t)(value >> 32));
+}
+
+void wai_package_seal(uint8_t *package, const wai_certificate *c) {
+    memset(package, 0, WAI_FORMAT_HEADER_SIZE);
+    memcpy(package, WAI_FORMAT_MAGIC, 4);
+    put_u32(package + 4, WAI_FORMAT_VERSION);
+    put_u32(package + 8, c->layout);
+    put_u64(package + 16, c->package_size);
+    put_u64(package + 24, c->arena_size);
+    put_u64(package + 32, c->state_size);
+    put_u64(package + 40, c->peak_size);
+    put_u64(package + 48, c->param_count);
+    put_u64(package + 56, c->flop_count);
+    put_u32(package + 64, c->step_count);
+    put_u32(package + 68, WAI_SECTION_COUNT);
+    memcpy(package + 72, c->source_digest, sizeof c->source_digest);
+    size_t size = (size_t)c->package_size - WAI_FORMAT_DIGEST_SIZE;
+    wai_sha384(package + size, package, size);
+}
+
+wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *plan,
+                             wai_certificate *certificate) {
+    wai_arena *arena = graph->arena;
+    numbering n = {.graph = graph, .plan = plan};
+    wai_writer sections[WAI_SECTION_COUNT + 1];
+    for (uint32_t i = 0; i <= WAI_SECTION_COUNT; i++) {
+        sections[i] = (wai_writer){.arena = arena};
+    }
+    if (number_constants(&n) != WAI_OK || write_data(&sections[WAI_SECTION_DATA], &n) != WAI_OK) {
+        return graph->status;
+    }
+    add_name(&sections[WAI_SECTION_STRINGS], "");
+    write_values(&sections[WAI_SECTION_VALUES], &n);
+    write_steps(&sections[WAI_SECTION_STEPS], &sections[WAI_SECTION_STRINGS], &n);
+    write_io(&sections[WAI_SECTION_IO], &sections[WAI_SECTION_STRINGS], &n);
+
+    static const uint8_t header[WAI_FORMAT_HEADER_SIZE];
+    static const uint8_t digest[WAI_FORMAT_DIGEST_SIZE];
+    *out = (wai_writer){.arena = arena};
+    wai_write_bytes(out, header, sizeof header);
+    size_t offset = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
+    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
+        offset = (offset + WAI_ALIGN - 1) & ~(size_t)(WAI_ALIGN - 1);
+        wai_write_u32(out, kind);
+        wai_write_u32(out, 0);
+        wai_write_u64(out, offset);
+        wai_write_u64(out, sections[kind].size);
+        offset += sections[kind].size;
+    }
+    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
+        wai_write_align(out, WAI_ALIGN);
+        wai_write_bytes(out, sections[kind].data, sections[kind].size);
+        out->failed = out->failed || sections[kind].failed;
+    }
+    wai_write_bytes(out, digest, sizeof digest);
+    certificate->package_size = out->size;
+    certificate->arena_size = plan->arena_size;
+    certificate->step_count = plan->step_count;
+    return out->failed ? no_memory(graph) : WAI_OK;
+}

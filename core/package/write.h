@@ -1,0 +1,18 @@
+/* write.h - graph and plan to package bytes (format.h). Decides nothing. */
+#ifndef WAI_PACKAGE_WRITE_H
+#define WAI_PACKAGE_WRITE_H
+
+#include "base/writer.h"
+#include "plan/plan.h"
+
+/*
+ * Write the package with `certificate`'s figures; package_size, arena_size and
+ * step_count are filled in here. The digest at the end is still zero: seal it.
+ */
+wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *plan,
+                             wai_certificate *certificate);
+
+/* Put the final figures and the digest into a written package. */
+void wai_package_seal(uint8_t *package, const wai_certificate *certificate);
+
+#endif
