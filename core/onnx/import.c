@@ -64,15 +64,6 @@ static wai_status define(import *im, const char *name, wai_value *value) {
     return WAI_OK;
 }
 
-static const wai_onnx_tensor *find_initializer(const import *im, const char *name) {
-    for (uint32_t i = 0; i < im->model->initializer_count; i++) {
-        if (strcmp(im->model->initializers[i].name, name) == 0) {
-            return &im->model->initializers[i];
-        }
-    }
-    return NULL;
-}
-
 static bool written_later(const import *im, const char *name, uint32_t from) {
     for (uint32_t i = from; i < im->model->node_count; i++) {
         const wai_onnx_node *node = &im->model->nodes[i];
@@ -167,7 +158,8 @@ static wai_value *bound_constant(import *im, const wai_binding *binding) {
 static wai_status add_input(import *im, const wai_onnx_io *io) {
     wai_graph *g = im->graph;
     g->scope = io->name;
-    if (find_initializer(im, io->name) != NULL) {
+    const wai_name *known = wai_names_find(&im->names, io->name);
+    if (known != NULL && wai_value_is_constant(known->value)) {
         return WAI_OK; /* IR version 3 lists weights as inputs */
     }
     const wai_binding *binding = find_binding(im, io->name);

@@ -23,7 +23,6 @@ extern uint8_t __heap_base; /* set by the linker */
 typedef struct heap {
     uintptr_t next;
     uintptr_t peak;
-    uintptr_t last; /* start of the newest block, or 0                      */
 } heap;
 
 /* One instance is one session: this is the session's place, not a global

@@ -1,0 +1,64 @@
+#include "ops/broadcast.h"
+
+#include <string.h>
+
+/* Axis `i` steps over the inputs as axis `j` inside it does as a whole. */
+static bool joins(const wai_broadcast *b, uint32_t i, size_t strides[][WAI_MAX_RANK],
+                  const uint32_t *dims, uint32_t axis) {
+    for (uint32_t k = 0; k < b->inputs; k++) {
+        if (b->strides[k][i] != strides[k][axis] * dims[axis]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void wai_broadcast_init(wai_broadcast *b, const wai_type *out, const wai_type *const *in,
+                        uint32_t inputs) {
+    size_t strides[WAI_BROADCAST_INPUTS][WAI_MAX_RANK];
+    memset(b, 0, sizeof *b);
+    b->inputs = inputs;
+    for (uint32_t k = 0; k < inputs; k++) {
+        wai_broadcast_strides(in[k], out, strides[k]);
+    }
+    for (uint32_t axis = 0; axis < out->rank; axis++) {
+        if (out->dims[axis] == 1) {
+            continue;
+        }
+        if (b->rank > 0 && joins(b, b->rank - 1, strides, out->dims, axis)) {
+            b->dims[b->rank - 1] *= out->dims[axis];
+        } else {
+            b->dims[b->rank++] = out->dims[axis];
+        }
+        for (uint32_t k = 0; k < inputs; k++) {
+            b->strides[k][b->rank - 1] = strides[k][axis];
+        }
+    }
+    b->count = 1;
+    if (b->rank > 0) {
+        b->rank--;
+        b->count = b->dims[b->rank];
+        for (uint32_t k = 0; k < inputs; k++) {
+            b->inner[k] = b->strides[k][b->rank];
+        }
+    }
+    b->outer = b->count != 0;
+    for (uint32_t i = 0; i < b->rank; i++) {
+        b->outer *= b->dims[i];
+    }
+}
+
+void wai_broadcast_next(const wai_broadcast *b, wai_broadcast_place *place) {
+    for (uint32_t i = b->rank; i-- > 0;) {
+        for (uint32_t k = 0; k < b->inputs; k++) {
+            place->at[k] += b->strides[k][i];
+        }
+        if (++place->index[i] < b->dims[i]) {
+            return;
+        }
+        for (uint32_t k = 0; k < b->inputs; k++) {
+            place->at[k] -= b->strides[k][i] * b->dims[i];
+        }
+        place->index[i] = 0;
+    }
+}

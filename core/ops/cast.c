@@ -1,0 +1,237 @@
+/* cast.c - from any dtype to any other. */
+#include <math.h>
+
+#include "onnx/lower.h"
+#include "ops/emit.h"
+#include "ops/half.h"
+#include "ops/integers.h"
+
+static const char *const dtype_names[] = {
+    NULL,
+    [WAI_F32] = "f32",
+    [WAI_F16] = "f16",
+    [WAI_F64] = "f64",
+    [WAI_I8] = "i8",
+    [WAI_U8] = "u8",
+    [WAI_I16] = "i16",
+    [WAI_U16] = "u16",
+    [WAI_I32] = "i32",
+    [WAI_U32] = "u32",
+    [WAI_I64] = "i64",
+    [WAI_U64] = "u64",
+    [WAI_BOOL] = "bool",
+    NULL,
+};
+
+static const wai_field fields[] = {
+    WAI_FIELD_ENUM(wai_cast_params, dtype, dtype_names),
+};
+
+static wai_status infer(wai_signature *s) {
+    const wai_cast_params *p = s->params;
+    char text[WAI_TYPE_TEXT];
+    if (p->dtype < WAI_F32 || p->dtype > WAI_BOOL) {
+        return WAI_REFUSE(s, "%u is no dtype", p->dtype);
+    }
+    if (s->in[0] == NULL) {
+        return WAI_REFUSE(s, "input 0 is absent");
+    }
+    s->out[0] = *s->in[0];
+    s->out[0].dtype = (wai_dtype)p->dtype;
+    if (!wai_type_is_valid(&s->out[0])) {
+        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s is too large as %s",
+                        wai_type_text(s->in[0], text), dtype_names[p->dtype]);
+    }
+    return WAI_OK;
+}
+
+const wai_op wai_op_cast = {
+    .name = "cast",
+    .params_size = sizeof(wai_cast_params),
+    .fields = fields,
+    .field_count = sizeof fields / sizeof fields[0],
+    .min_in = 1,
+    .max_in = 1,
+    .min_out = 1,
+    .max_out = 1,
+    .in_place = 1u << 0, /* of equal width: every chunk is read before it is written */
+    .infer = infer,
+};
+
+/* ---- kernel --------------------------------------------------------------
+ * Through f64 or i64 in chunks: f64 holds every f16, f32 and f64 and every
+ * integer of 32 bits. The pairs that nets use at run time have own loops. */
+
+/* Signed range of an integer dtype, as f64, exact but for i64's and u64's top. */
+static void range_of(wai_dtype dtype, double *low, double *high) {
+    double span = ldexp(1.0, (int)wai_dtype_size(dtype) * 8);
+    bool is_signed = dtype == WAI_I8 || dtype == WAI_I16 || dtype == WAI_I32 || dtype == WAI_I64;
+    *low = is_signed ? -span / 2 : 0;
+    *high = is_signed ? span / 2 : span;
+}
+
+/* Toward zero; out of range to the nearest end; NaN to 0. */
+static int64_t integer_of(double x, wai_dtype dtype, double low, double high) {
+    if (x != x) {
+        return 0;
+    }
+    if (dtype == WAI_U64) {
+        return x <= low ? 0 : x >= high ? -1 : (int64_t)(uint64_t)x;
+    }
+    if (x <= low) {
+        return (int64_t)low;
+    }
+    if (x >= high) {
+        return dtype == WAI_I64 ? INT64_MAX : (int64_t)high - 1;
+    }
+    return (int64_t)x;
+}
+
+static void load_reals(double *out, wai_dtype dtype, const void *in, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        out[i] = dtype == WAI_F32   ? ((const float *)in)[i]
+                 : dtype == WAI_F64 ? ((const double *)in)[i]
+                                    : wai_half_to_float(((const uint16_t *)in)[i]);
+    }
+}
+
+/* f64 to f32 such that rounding on to f16 gives what one rounding would: the
+ * f32 is cut to odd, which keeps what decides a tie ("round to odd"). */
+static float odd_float(double x) {
+    float near = (float)x;
+    if ((double)near == x || near != near || isinf(near)) {
+        return near;
+    }
+    uint32_t bits = wai_float_bits(near);
+    bool above = fabs((double)near) > fabs(x);
+    return wai_float_from_bits((bits & 1u) != 0 ? bits : above ? bits - 1 : bits + 1);
+}
+
+static void store_real(void *out, wai_dtype dtype, size_t i, double x) {
+    if (dtype == WAI_F32) {
+        ((float *)out)[i] = (float)x;
+    } else if (dtype == WAI_F64) {
+        ((double *)out)[i] = x;
+    } else {
+        ((uint16_t *)out)[i] = wai_float_to_half(odd_float(x));
+    }
+}
+
+/* i64 and u64 to f32 in one rounding, not by way of f64. */
+static void store_whole(void *out, wai_dtype to, size_t i, int64_t x, bool is_unsigned) {
+    if (to == WAI_F32) {
+        ((float *)out)[i] = is_unsigned ? (float)(uint64_t)x : (float)x;
+    } else {
+        store_real(out, to, i, is_unsigned ? (double)(uint64_t)x : (double)x);
+    }
+}
+
+static bool is_real(wai_dtype dtype) {
+    return dtype == WAI_F32 || dtype == WAI_F16 || dtype == WAI_F64;
+}
+
+static void cast_reals(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
+    double x[WAI_CHUNK], low, high;
+    int64_t whole[WAI_CHUNK];
+    load_reals(x, from, in, count);
+    if (is_real(to)) {
+        for (size_t i = 0; i < count; i++) {
+            store_real(out, to, i, x[i]);
+        }
+        return;
+    }
+    range_of(to, &low, &high);
+    for (size_t i = 0; i < count; i++) {
+        whole[i] = to == WAI_BOOL ? x[i] != 0 : integer_of(x[i], to, low, high);
+    }
+    wai_integers_store(out, to, whole, count);
+}
+
+static void cast_integers(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
+    int64_t x[WAI_CHUNK];
+    wai_integers_load(x, from, in, count);
+    if (is_real(to)) {
+        for (size_t i = 0; i < count; i++) {
+            store_whole(out, to, i, x[i], from == WAI_U64);
+        }
+        return;
+    }
+    for (size_t i = 0; i < count && (to == WAI_BOOL || from == WAI_BOOL); i++) {
+        x[i] = x[i] != 0;
+    }
+    wai_integers_store(out, to, x, count);
+}
+
+/* True if the pair has a loop of its own. */
+static bool cast_fast(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
+    if (from == WAI_U8 && to == WAI_F32) { /* pictures */
+        for (size_t i = 0; i < count; i++) {
+            ((float *)out)[i] = ((const uint8_t *)in)[i];
+        }
+    } else if (from == WAI_F16 && to == WAI_F32) { /* weights, inputs */
+        for (size_t i = 0; i < count; i++) {
+            ((float *)out)[i] = wai_half_to_float(((const uint16_t *)in)[i]);
+        }
+    } else if (from == WAI_F32 && to == WAI_F16) { /* outputs */
+        for (size_t i = 0; i < count; i++) {
+            ((uint16_t *)out)[i] = wai_float_to_half(((const float *)in)[i]);
+        }
+    } else if (from == to) {
+        memmove(out, in, count * wai_dtype_size(to));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static wai_status run(wai_step *step, wai_diag *diag) {
+    (void)diag;
+    wai_dtype from = step->in[0].type.dtype, to = step->out[0].type.dtype;
+    size_t count = wai_type_count(&step->in[0].type);
+    const uint8_t *in = step->in[0].data;
+    uint8_t *out = step->out[0].data;
+    if (cast_fast(out, to, in, from, count)) {
+        return WAI_OK;
+    }
+    for (size_t done = 0; done < count; done += WAI_CHUNK) {
+        size_t part = count - done < WAI_CHUNK ? count - done : WAI_CHUNK;
+        const void *part_in = in + done * wai_dtype_size(from);
+        void *part_out = out + done * wai_dtype_size(to);
+        if (is_real(from)) {
+            cast_reals(part_out, to, part_in, from, part);
+        } else {
+            cast_integers(part_out, to, part_in, from, part);
+        }
+    }
+    return WAI_OK;
+}
+
+const wai_kernel wai_op_cast_kernel = {.run = run};
+
+/* ---- ONNX ---------------------------------------------------------------- */
+
+/* Nothing is computed in f16: to FLOAT16 rounds as f16 and goes on as f32. */
+static wai_value *cast_to(wai_lower *l, wai_value *x, wai_dtype dtype) {
+    wai_value *y = wai_emit_cast(l->graph, x, dtype);
+    return dtype == WAI_F16 ? wai_emit_cast(l->graph, y, WAI_F32) : y;
+}
+
+void wai_lower_cast(wai_lower *l) {
+    wai_value *x = wai_lower_input(l, 0);
+    /* `saturate` (opset 19) is about float8 only. */
+    wai_attr_ignore(l, "saturate");
+    if (!wai_attr_has(l, "to")) {
+        WAI_LOWER_REFUSE(l, "attribute `to` is missing");
+        return;
+    }
+    l->out[0] = cast_to(l, x, wai_lower_dtype(l, wai_attr_int(l, "to", 0)));
+}
+
+void wai_lower_cast_like(wai_lower *l) {
+    wai_value *x = wai_lower_input(l, 0);
+    wai_value *like = wai_lower_input(l, 1);
+    wai_attr_ignore(l, "saturate");
+    if (like != NULL) {
+        l->out[0] = cast_to(l, x, like->type.dtype);
+    }
+}

@@ -1,0 +1,158 @@
+/* deconv2d: transposed convolution, channels last, by XNNPACK. */
+#include "base/limits.h"
+#include "ops/conv_common.h"
+
+static int64_t deconv_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
+                             int64_t pads, int64_t adjust) {
+    if (in == 0) {
+        return 0;
+    }
+    return (in - 1) * stride + (kernel - 1) * dilation + 1 + adjust - pads;
+}
+
+static wai_status infer(wai_signature *s) {
+    return wai_conv_infer(s, deconv_extent);
+}
+
+static uint64_t flops(const wai_signature *s) {
+    const wai_conv_params *p = s->params;
+    return 2 * wai_type_count(s->in[0]) * (uint64_t)p->kernel_h * p->kernel_w * p->group_out;
+}
+
+const wai_op wai_op_deconv2d = {
+    .name = "deconv2d",
+    .params_size = sizeof(wai_conv_params),
+    .fields = wai_conv_fields,
+    .field_count = WAI_CONV_FIELD_COUNT,
+    .min_in = 2,
+    .max_in = 3,
+    .min_out = 1,
+    .max_out = 1,
+    .infer = infer,
+    .flops = flops,
+};
+
+/* ---- kernel ------------------------------------------------------------- */
+
+/* XNNPACK splits a deconvolution with a stride into one convolution per output
+ * phase; the same condition as in its deconvolution-nhwc.c. */
+static bool has_phases(const wai_conv_params *p) {
+    return (p->stride_h > 1 || p->stride_w > 1) && p->dilation_h == 1 && p->dilation_w == 1 &&
+           p->stride_h <= p->kernel_h && p->stride_w <= p->kernel_w;
+}
+
+static bool fits(const wai_step *step) {
+    const wai_conv_params *p = step->params;
+    const wai_type *x = &step->in[0].type, *y = &step->out[0].type;
+    if (x->dims[1] == 0 || x->dims[2] == 0 || p->group_in == 0 || p->adjust_h >= p->stride_h ||
+        p->adjust_w >= p->stride_w) {
+        return false;
+    }
+    uint64_t taps = (uint64_t)p->kernel_h * p->kernel_w;
+    uint64_t height = y->dims[1], width = (uint64_t)y->dims[2] + 8, subkernels = 1;
+    if (has_phases(p)) {
+        /* With fewer output rows or columns than phases its count of columns
+         * per phase wraps (indirection.c) and it writes out of bounds. */
+        if (y->dims[1] < p->stride_h || y->dims[2] < p->stride_w) {
+            return false;
+        }
+        subkernels = (uint64_t)p->stride_h * p->stride_w;
+        width = (uint64_t)y->dims[2] + (uint64_t)p->stride_w * 9;
+    }
+    uint64_t pixels = height * width;
+    return taps <= WAI_MAX_TENSOR_SIZE && pixels <= WAI_MAX_TENSOR_SIZE &&
+           wai_conv_sizes_fit(p, (pixels + 8) * taps, subkernels);
+}
+
+static enum xnn_status create(const wai_step *step, const float *weights, const float *bias,
+                              xnn_weights_cache_t cache, xnn_operator_t *out) {
+    const wai_conv_params *p = step->params;
+    return xnn_create_deconvolution2d_nhwc_f32(
+        p->pad_top, p->pad_right, p->pad_bottom, p->pad_left, p->kernel_h, p->kernel_w, p->stride_h,
+        p->stride_w, p->dilation_h, p->dilation_w, p->groups, p->group_in, p->group_out,
+        (size_t)p->groups * p->group_in, (size_t)p->groups * p->group_out, weights, bias, p->min,
+        p->max, 0, NULL, cache, out);
+}
+
+static enum xnn_status reshape(const wai_step *step, xnn_operator_t op, size_t *workspace_size,
+                               size_t *height, size_t *width) {
+    const wai_conv_params *p = step->params;
+    const uint32_t *x = step->in[0].type.dims;
+    *workspace_size = 0;
+    return xnn_reshape_deconvolution2d_nhwc_f32(op, x[0], x[1], x[2], p->adjust_h, p->adjust_w,
+                                                height, width, NULL);
+}
+
+static enum xnn_status setup_operator(const wai_step *step, xnn_operator_t op) {
+    return xnn_setup_deconvolution2d_nhwc_f32(op, step->in[0].data, step->out[0].data);
+}
+
+/* Add one input pixel of one group to all output pixels that it reaches. */
+static void plain_pixel(const wai_step *step, size_t n, size_t iy, size_t ix, uint32_t group,
+                        const float *pixel) {
+    const wai_conv_params *p = step->params;
+    const uint32_t *dims = step->out[0].type.dims;
+    const size_t first = (size_t)group * p->group_out;
+    for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
+        int64_t y = (int64_t)iy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
+        for (uint32_t kx = 0; kx < p->kernel_w; kx++) {
+            int64_t x = (int64_t)ix * p->stride_w + (int64_t)kx * p->dilation_w - p->pad_left;
+            if (y < 0 || y >= dims[1] || x < 0 || x >= dims[2]) {
+                continue;
+            }
+            float *out = (float *)step->out[0].data +
+                         ((n * dims[1] + (size_t)y) * dims[2] + (size_t)x) * dims[3] + first;
+            const float *w = step->in[1].data;
+            const size_t taps = (size_t)p->kernel_h * p->kernel_w;
+            w += (first * taps + (size_t)ky * p->kernel_w + kx) * p->group_in;
+            for (uint32_t o = 0; o < p->group_out; o++, w += taps * p->group_in) {
+                for (uint32_t i = 0; i < p->group_in; i++) {
+                    out[o] += pixel[i] * w[i];
+                }
+            }
+        }
+    }
+}
+
+static void plain(const wai_step *step) {
+    const wai_conv_params *p = step->params;
+    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
+    const size_t channels = step->out[0].type.dims[3];
+    const size_t count = wai_type_count(&step->out[0].type);
+    float *out = step->out[0].data;
+    for (size_t i = 0; i < count; i += channels) {
+        for (size_t c = 0; c < channels; c++) {
+            out[i + c] = bias != NULL ? bias[c] : 0;
+        }
+    }
+    const uint32_t *dims = step->in[0].type.dims;
+    const float *pixel = step->in[0].data;
+    for (size_t n = 0; n < dims[0]; n++) {
+        for (size_t y = 0; y < dims[1]; y++) {
+            for (size_t x = 0; x < dims[2]; x++) {
+                for (uint32_t group = 0; group < p->groups; group++, pixel += p->group_in) {
+                    plain_pixel(step, n, y, x, group, pixel);
+                }
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = wai_clamp_f32(out[i], p->min, p->max);
+    }
+}
+
+const wai_conv_kind wai_deconv2d_kind = {fits, create, reshape, setup_operator, plain};
+
+static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    return wai_conv_prepare(step, &wai_deconv2d_kind, pool, diag);
+}
+
+static wai_status setup(wai_step *step, wai_diag *diag) {
+    return wai_conv_setup(step, &wai_deconv2d_kind, diag);
+}
+
+static wai_status run(wai_step *step, wai_diag *diag) {
+    return wai_conv_run(step, &wai_deconv2d_kind, diag);
+}
+
+const wai_kernel wai_op_deconv2d_kernel = {prepare, setup, run};

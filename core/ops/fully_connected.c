@@ -1,0 +1,196 @@
+/* fully_connected: y = clamp(x * transpose(w) + bias), by XNNPACK. */
+#include "ops/fully_connected.h"
+
+#include "base/limits.h"
+#include "ops/conv_common.h"
+
+static const wai_field fields[] = {
+    WAI_FIELD(wai_fully_connected_params, WAI_FIELD_U32, in_features),
+    WAI_FIELD(wai_fully_connected_params, WAI_FIELD_U32, out_features),
+    WAI_FIELD(wai_fully_connected_params, WAI_FIELD_U32, packed),
+    WAI_FIELD(wai_fully_connected_params, WAI_FIELD_F32, min),
+    WAI_FIELD(wai_fully_connected_params, WAI_FIELD_F32, max),
+};
+
+static wai_status check_weights(wai_signature *s, const wai_type *w, const wai_type *bias) {
+    const wai_fully_connected_params *p = s->params;
+    char text[WAI_TYPE_TEXT];
+    if (p->packed == 1) {
+        return w->dtype == WAI_U8 && w->rank == 1 && bias == NULL
+                   ? WAI_OK
+                   : WAI_REFUSE(s, "packed weights must be u8 of rank 1, without a bias");
+    }
+    if (w->dtype != WAI_F32 || w->rank != 2 || w->dims[0] != p->out_features ||
+        w->dims[1] != p->in_features) {
+        return WAI_REFUSE(s, "the weights are %s, expected f32[%u,%u]", wai_type_text(w, text),
+                          p->out_features, p->in_features);
+    }
+    if (bias != NULL &&
+        (bias->dtype != WAI_F32 || bias->rank != 1 || bias->dims[0] != p->out_features)) {
+        return WAI_REFUSE(s, "the bias is %s, expected f32[%u]", wai_type_text(bias, text),
+                          p->out_features);
+    }
+    return WAI_OK;
+}
+
+static wai_status infer(wai_signature *s) {
+    const wai_fully_connected_params *p = s->params;
+    const wai_type *x = s->in[0], *w = s->in[1];
+    if (x == NULL || w == NULL) {
+        return WAI_REFUSE(s, "input or weights are missing");
+    }
+    if (p->packed > 1 || !(p->min <= p->max)) {
+        return WAI_REFUSE(s, "packed must be 0 or 1 and min not above max");
+    }
+    if (x->dtype != WAI_F32 || x->rank == 0 || x->dims[x->rank - 1] != p->in_features) {
+        char text[WAI_TYPE_TEXT];
+        return WAI_REFUSE(s, "the input is %s, expected f32 with a last dim of %u",
+                          wai_type_text(x, text), p->in_features);
+    }
+    wai_status status = check_weights(s, w, s->in_count > 2 ? s->in[2] : NULL);
+    if (status != WAI_OK) {
+        return status;
+    }
+    s->out[0] = *x;
+    s->out[0].dims[x->rank - 1] = p->out_features;
+    if (!wai_type_is_valid(&s->out[0])) {
+        char text[WAI_TYPE_TEXT];
+        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "the output %s is too large",
+                        wai_type_text(&s->out[0], text));
+    }
+    return WAI_OK;
+}
+
+static uint64_t flops(const wai_signature *s) {
+    const wai_fully_connected_params *p = s->params;
+    return 2 * wai_type_count(&s->out[0]) * (uint64_t)p->in_features;
+}
+
+const wai_op wai_op_fully_connected = {
+    .name = "fully_connected",
+    .params_size = sizeof(wai_fully_connected_params),
+    .fields = fields,
+    .field_count = sizeof fields / sizeof fields[0],
+    .min_in = 2,
+    .max_in = 3,
+    .min_out = 1,
+    .max_out = 1,
+    .infer = infer,
+    .flops = flops,
+};
+
+/* ---- kernel ------------------------------------------------------------- */
+
+typedef struct state {
+    xnn_operator_t op; /* NULL: the plain loop */
+} state;
+
+bool wai_fully_connected_fits(const wai_step *step) {
+    const wai_fully_connected_params *p = step->params;
+    /* Packed: input channels rounded up to 4 and a bias, output channels to 8. */
+    uint64_t column = (((uint64_t)p->in_features + 3) / 4 * 4 + 1) * 4;
+    uint64_t columns = ((uint64_t)p->out_features + 7) / 8 * 8;
+    return p->in_features != 0 && columns <= WAI_MAX_TENSOR_SIZE / column;
+}
+
+enum xnn_status wai_fully_connected_create(const wai_step *step, const float *weights,
+                                           const float *bias, xnn_weights_cache_t cache,
+                                           xnn_operator_t *out) {
+    const wai_fully_connected_params *p = step->params;
+    return xnn_create_fully_connected_nc_f32(p->in_features, p->out_features, p->in_features,
+                                             p->out_features, weights, bias, p->min, p->max, 0,
+                                             NULL, cache, out);
+}
+
+static size_t row_count(const wai_step *step) {
+    const wai_type *x = &step->in[0].type;
+    return wai_dims_product(x->dims, 0, x->rank - 1);
+}
+
+static wai_status create(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    const wai_fully_connected_params *p = step->params;
+    state *st = step->state;
+    wai_status status = wai_xnn_begin(pool, diag);
+    if (status != WAI_OK) {
+        return status;
+    }
+    if (p->packed) {
+        status = wai_xnn_create_packed(step, wai_fully_connected_create, pool, step->in[1].data,
+                                       wai_type_size(&step->in[1].type), &st->op, diag);
+    } else {
+        const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
+        status = wai_xnn_create_raw(step, wai_fully_connected_create, step->in[1].data, bias,
+                                    &st->op, diag);
+    }
+    if (status == WAI_OK) {
+        status = wai_xnn_check(xnn_reshape_fully_connected_nc_f32(st->op, row_count(step), NULL),
+                               step, diag);
+    }
+    wai_xnn_end();
+    return status;
+}
+
+static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    const wai_fully_connected_params *p = step->params;
+    for (uint32_t i = 1; i < step->in_count; i++) {
+        if (step->in[i].data != NULL && !step->in[i].constant) {
+            return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where, "%s must be a constant",
+                            i == 1 ? "weights" : "the bias");
+        }
+    }
+    step->state = wai_pool_alloc(pool, sizeof(state));
+    if (step->state == NULL) {
+        return wai_xnn_check(xnn_status_out_of_memory, step, diag);
+    }
+    if (wai_type_count(&step->out[0].type) == 0) {
+        return WAI_OK;
+    }
+    if (wai_fully_connected_fits(step)) {
+        return create(step, pool, diag);
+    }
+    if (p->packed) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
+                        "packed weights, but %u to %u features need raw ones", p->in_features,
+                        p->out_features);
+    }
+    return WAI_OK;
+}
+
+static wai_status setup(wai_step *step, wai_diag *diag) {
+    state *st = step->state;
+    return st->op == NULL ? WAI_OK
+                          : wai_xnn_check(xnn_setup_fully_connected_nc_f32(
+                                              st->op, step->in[0].data, step->out[0].data),
+                                          step, diag);
+}
+
+static void plain(const wai_step *step) {
+    const wai_fully_connected_params *p = step->params;
+    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
+    const float *x = step->in[0].data;
+    float *out = step->out[0].data;
+    for (size_t row = row_count(step); row > 0; row--, x += p->in_features) {
+        const float *w = step->in[1].data;
+        for (uint32_t o = 0; o < p->out_features; o++, w += p->in_features) {
+            float sum = bias != NULL ? bias[o] : 0;
+            for (uint32_t i = 0; i < p->in_features; i++) {
+                sum += x[i] * w[i];
+            }
+            *out++ = wai_clamp_f32(sum, p->min, p->max);
+        }
+    }
+}
+
+static wai_status run(wai_step *step, wai_diag *diag) {
+    state *st = step->state;
+    if (wai_type_count(&step->out[0].type) == 0) {
+        return WAI_OK;
+    }
+    if (st->op != NULL) {
+        return wai_xnn_check(xnn_run_operator(st->op, NULL), step, diag);
+    }
+    plain(step);
+    return WAI_OK;
+}
+
+const wai_kernel wai_op_fully_connected_kernel = {prepare, setup, run};
