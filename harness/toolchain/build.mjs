@@ -31,7 +31,17 @@ export async function build(variants = /** @type {Variant[]} */ (Object.keys(bui
     const libraries = await ensureLibraries(toolchain, variant);
     const dir = path.join(projectDir, buildDirs[variant]);
     const [cmd, ...first] = configure[variant];
-    const args = [...first, '-G', 'Ninja', '-S', projectDir, '-B', dir, '-DCMAKE_BUILD_TYPE=', `-DWAI_LIBRARIES=${libraries}`];
+    const args = [
+      ...first,
+      '-G',
+      'Ninja',
+      '-S',
+      projectDir,
+      '-B',
+      dir,
+      '-DCMAKE_BUILD_TYPE=',
+      `-DWAI_LIBRARIES=${libraries}`,
+    ];
     const wanted = JSON.stringify([toolchain, cmd, args]);
     const note = path.join(dir, '.configured');
     if (!fs.existsSync(note) || fs.readFileSync(note, 'utf8') !== wanted) {
@@ -40,7 +50,14 @@ export async function build(variants = /** @type {Variant[]} */ (Object.keys(bui
       await compile(toolchain, variant, cmd, args);
       fs.writeFileSync(note, wanted);
     }
-    await compile(toolchain, variant, 'ninja', ['-k', '20', '-j', String(os.availableParallelism()), '-C', dir]);
+    await compile(toolchain, variant, 'ninja', [
+      '-k',
+      '20',
+      '-j',
+      String(os.availableParallelism()),
+      '-C',
+      dir,
+    ]);
   }
 }
 
@@ -54,7 +71,11 @@ export async function build(variants = /** @type {Variant[]} */ (Object.keys(bui
 function compile(toolchain, variant, cmd, args) {
   const line = commandLine(toolchain, cmd, args, { env: { NINJA_STATUS: '[%f/%t] ' } });
   return new Promise((resolve, reject) => {
-    const child = spawn(line.file, line.args, { cwd: line.cwd, env: line.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(line.file, line.args, {
+      cwd: line.cwd,
+      env: line.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let log = '';
     let shown = Date.now();
     /** @param {Buffer} chunk */
@@ -74,7 +95,12 @@ function compile(toolchain, variant, cmd, args) {
         resolve(log);
         return;
       }
-      process.stderr.write(log.replace(/^(\[\d+\/\d+\] (Building|Linking|Re-checking|Re-running).*|ninja: Entering.*)\n/gm, ''));
+      process.stderr.write(
+        log.replace(
+          /^(\[\d+\/\d+\] (Building|Linking|Re-checking|Re-running).*|ninja: Entering.*)\n/gm,
+          '',
+        ),
+      );
       reject(new BuildError(`${variant}: the compiler's words are above.`));
     });
   });

@@ -1,7 +1,7 @@
 // The cache outside git, its locks, content keys and the progress lines of long steps.
 
-import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -111,10 +111,13 @@ export async function makeOnce(dir, make) {
 /** rm -rf that never crosses into something mounted below. @param {string} dir */
 export function removeTree(dir) {
   if (!fs.existsSync(dir)) return;
-  const mounts = fs.existsSync('/proc/self/mounts') ? fs.readFileSync('/proc/self/mounts', 'utf8') : '';
+  const mounts = fs.existsSync('/proc/self/mounts')
+    ? fs.readFileSync('/proc/self/mounts', 'utf8')
+    : '';
   for (const line of mounts.split('\n')) {
     const target = (line.split(' ')[1] || '').replace(/\\040/g, ' ');
-    if (target.startsWith(`${dir}/`)) throw new SetupError(`Something is mounted at ${target}; unmount it and try again.`);
+    if (target.startsWith(`${dir}/`))
+      throw new SetupError(`Something is mounted at ${target}; unmount it and try again.`);
   }
   fs.rmSync(dir, { recursive: true, force: true });
 }
@@ -157,7 +160,10 @@ export function runLogged(file, args, options = {}) {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) resolve(log);
-      else reject(Object.assign(new Error(`${path.basename(file)} ended with ${signal ?? code}`), { log }));
+      else
+        reject(
+          Object.assign(new Error(`${path.basename(file)} ended with ${signal ?? code}`), { log }),
+        );
     });
   });
 }

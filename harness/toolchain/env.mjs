@@ -59,7 +59,21 @@ export function commandLine(toolchain, cmd, args, options = {}) {
   const namespace = isRoot ? ['-m'] : ['-U', '-r', '-m'];
   return {
     file: 'unshare',
-    args: [...namespace, '--propagation', 'private', '/bin/sh', '-c', enter, 'sh', toolchain.root, cwd, ...binds, '--', cmd, ...args],
+    args: [
+      ...namespace,
+      '--propagation',
+      'private',
+      '/bin/sh',
+      '-c',
+      enter,
+      'sh',
+      toolchain.root,
+      cwd,
+      ...binds,
+      '--',
+      cmd,
+      ...args,
+    ],
     // unshare, mount and chroot are looked up on this PATH.
     env,
     cwd: '/',
@@ -68,7 +82,9 @@ export function commandLine(toolchain, cmd, args, options = {}) {
 
 /** Drops folders inside others, the project's parent if that is / itself, and what is not there. @param {string[]} dirs */
 function outermost(dirs) {
-  const real = [...new Set(dirs)].map((dir) => (dir === '/' ? projectDir : dir)).filter((dir) => fs.existsSync(dir));
+  const real = [...new Set(dirs)]
+    .map((dir) => (dir === '/' ? projectDir : dir))
+    .filter((dir) => fs.existsSync(dir));
   real.sort((a, b) => a.length - b.length);
   /** @type {string[]} */
   const kept = [];
@@ -107,10 +123,18 @@ export function runIn(toolchain, cmd, args, options = {}) {
     }
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      const answer = { code: code ?? 128, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+      const answer = {
+        code: code ?? 128,
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr),
+      };
       if (answer.code === 0 || options.allowFailure) resolve(answer);
       else {
-        const tail = Buffer.concat([answer.stdout, answer.stderr]).toString().split('\n').slice(-40).join('\n');
+        const tail = Buffer.concat([answer.stdout, answer.stderr])
+          .toString()
+          .split('\n')
+          .slice(-40)
+          .join('\n');
         reject(new Error(`${cmd} ended with ${signal ?? code}\n${tail}`));
       }
     });

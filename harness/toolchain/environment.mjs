@@ -3,7 +3,16 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { SetupError, cacheRoot, contentKey, makeOnce, readList, runLogged, step, toolchainDir } from './cache.mjs';
+import {
+  cacheRoot,
+  contentKey,
+  makeOnce,
+  readList,
+  runLogged,
+  SetupError,
+  step,
+  toolchainDir,
+} from './cache.mjs';
 import { debianKeyring, debianMirror } from './mirror.mjs';
 
 const suite = 'trixie';
@@ -47,18 +56,24 @@ export async function makeEnvironment(train) {
     }
     const mirror = debianMirror();
     if (!mirror) {
-      throw new SetupError(`No Debian mirror was found in the apt configuration: set WASM_AI_MIRROR to one, or ${byHand}.`);
+      throw new SetupError(
+        `No Debian mirror was found in the apt configuration: set WASM_AI_MIRROR to one, or ${byHand}.`,
+      );
     }
     const keyring = debianKeyring();
     if (!keyring) {
-      throw new SetupError(`The package debian-archive-keyring is missing: install it, or ${byHand}.`);
+      throw new SetupError(
+        `The package debian-archive-keyring is missing: install it, or ${byHand}.`,
+      );
     }
     if (spawnSync('unshare', isRoot ? ['-m', 'true'] : ['-Ur', '-m', 'true']).status !== 0) {
       throw new SetupError(`This machine does not allow mount namespaces (unshare): ${byHand}.`);
     }
     const tool = await findMmdebstrap();
     const names = packages(train);
-    step(`making the build environment (${names.length} packages and what they need, once, 1 to 3 minutes)`);
+    step(
+      `making the build environment (${names.length} packages and what they need, once, 1 to 3 minutes)`,
+    );
     fs.rmdirSync(temporary); // mmdebstrap wants to make it itself
     // Folders of the host come in by bind mounts, so the root needs no devices of its own.
     const target = isRoot ? temporary : '-';
@@ -79,18 +94,33 @@ export async function makeEnvironment(train) {
     try {
       if (isRoot) {
         // A private mount namespace: nothing that mmdebstrap mounts can be left behind on the host.
-        await runLogged('unshare', ['-m', '--propagation', 'private', tool.file, ...args], { env: tool.env, lines: /^I: / });
+        await runLogged('unshare', ['-m', '--propagation', 'private', tool.file, ...args], {
+          env: tool.env,
+          lines: /^I: /,
+        });
       } else {
         fs.mkdirSync(temporary);
-        const script = 'set -o pipefail; out=$1; shift; "$@" | tar -x -C "$out" --no-same-owner --exclude=./dev/*';
-        await runLogged('bash', ['-c', script, 'bash', temporary, tool.file, ...args], { env: tool.env, lines: /^I: / });
+        const script =
+          'set -o pipefail; out=$1; shift; "$@" | tar -x -C "$out" --no-same-owner --exclude=./dev/*';
+        await runLogged('bash', ['-c', script, 'bash', temporary, tool.file, ...args], {
+          env: tool.env,
+          lines: /^I: /,
+        });
       }
     } catch (error) {
       const log = /** @type {{ log?: string }} */ (error).log ?? String(error);
-      const reason = log.split('\n').filter((line) => /^E: |error|failed/i.test(line)).slice(-2).join(' / ').trim();
-      throw new SetupError(`mmdebstrap could not make the build environment (${reason || 'no reason given'}): ${byHand}.`);
+      const reason = log
+        .split('\n')
+        .filter((line) => /^E: |error|failed/i.test(line))
+        .slice(-2)
+        .join(' / ')
+        .trim();
+      throw new SetupError(
+        `mmdebstrap could not make the build environment (${reason || 'no reason given'}): ${byHand}.`,
+      );
     }
-    for (const name of ['proc', 'dev', 'sys']) fs.mkdirSync(path.join(temporary, name), { recursive: true });
+    for (const name of ['proc', 'dev', 'sys'])
+      fs.mkdirSync(path.join(temporary, name), { recursive: true });
     step('build environment is ready');
   });
 }
@@ -100,7 +130,8 @@ function aptProxies() {
   const dump = spawnSync('apt-config', ['dump'], { encoding: 'utf8' }).stdout ?? '';
   const options = [];
   for (const line of dump.split('\n')) {
-    if (/^Acquire::(http|https)::Proxy(::\S+)? "[^"]+";$/i.test(line)) options.push(`--aptopt=${line.replace(/;$/, '')}`);
+    if (/^Acquire::(http|https)::Proxy(::\S+)? "[^"]+";$/i.test(line))
+      options.push(`--aptopt=${line.replace(/;$/, '')}`);
   }
   return options;
 }
@@ -111,7 +142,8 @@ async function findMmdebstrap() {
   const there = onPath('mmdebstrap');
   if (there) return { file: there, args: [], env };
   const missing = 'mmdebstrap is missing and apt-get could not install it';
-  if (!onPath('apt-get')) throw new SetupError(`mmdebstrap is missing and this machine has no apt-get: ${byHand}.`);
+  if (!onPath('apt-get'))
+    throw new SetupError(`mmdebstrap is missing and this machine has no apt-get: ${byHand}.`);
   if (isRoot) {
     step('installing mmdebstrap');
     try {
@@ -131,11 +163,15 @@ async function findMmdebstrap() {
       const deb = fs.readdirSync(temporary).find((name) => name.endsWith('.deb')) ?? '';
       await runLogged('dpkg', ['-x', path.join(temporary, deb), temporary]);
     } catch {
-      throw new SetupError(`${missing}: ask the administrator for the packages mmdebstrap and uidmap, or ${byHand}.`);
+      throw new SetupError(
+        `${missing}: ask the administrator for the packages mmdebstrap and uidmap, or ${byHand}.`,
+      );
     }
   });
   if (!onPath('newuidmap')) {
-    throw new SetupError(`The package uidmap (newuidmap) is missing, and without it only root can make the environment: ask the administrator for it, or ${byHand}.`);
+    throw new SetupError(
+      `The package uidmap (newuidmap) is missing, and without it only root can make the environment: ask the administrator for it, or ${byHand}.`,
+    );
   }
   return { file: path.join(dir, 'usr/bin/mmdebstrap'), args: [], env };
 }

@@ -3,7 +3,15 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { SetupError, cacheRoot, contentKey, makeOnce, runLogged, step, toolchainDir } from './cache.mjs';
+import {
+  cacheRoot,
+  contentKey,
+  makeOnce,
+  runLogged,
+  SetupError,
+  step,
+  toolchainDir,
+} from './cache.mjs';
 import { commandLine } from './env.mjs';
 import { ensureSources, sourcesKey } from './sources.mjs';
 
@@ -13,7 +21,10 @@ const recipe = path.join(toolchainDir, 'xnnpack');
 
 const settings = {
   wasm: { configure: ['emcmake', 'cmake'], options: /** @type {string[]} */ ([]) },
-  native: { configure: ['cmake'], options: ['-DCMAKE_C_COMPILER=clang', '-DCMAKE_CXX_COMPILER=clang++'] },
+  native: {
+    configure: ['cmake'],
+    options: ['-DCMAKE_C_COMPILER=clang', '-DCMAKE_CXX_COMPILER=clang++'],
+  },
   asan: {
     configure: ['cmake'],
     options: ['-DCMAKE_C_COMPILER=clang', '-DCMAKE_CXX_COMPILER=clang++', '-DWAI_SANITIZE=ON'],
@@ -32,7 +43,9 @@ function recipeText(dir) {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((entry) => {
       const file = path.join(dir, entry.name);
-      return entry.isDirectory() ? recipeText(file) : `${path.relative(recipe, file)}\n${fs.readFileSync(file, 'utf8')}`;
+      return entry.isDirectory()
+        ? recipeText(file)
+        : `${path.relative(recipe, file)}\n${fs.readFileSync(file, 'utf8')}`;
     })
     .join('\n');
 }
@@ -44,7 +57,13 @@ function recipeText(dir) {
  */
 export async function ensureLibraries(toolchain, variant) {
   const { configure, options } = settings[variant];
-  const key = contentKey(recipeText(recipe), sourcesKey(), toolchain.id, JSON.stringify(settings[variant]), os.arch());
+  const key = contentKey(
+    recipeText(recipe),
+    sourcesKey(),
+    toolchain.id,
+    JSON.stringify(settings[variant]),
+    os.arch(),
+  );
   return makeOnce(path.join(cacheRoot(), `xnnpack-${variant}-${key}`), async (temporary) => {
     const sources = await ensureSources();
     step(`building XNNPACK and nanopb: ${variant} (once, about a minute)`);
@@ -53,7 +72,11 @@ export async function ensureLibraries(toolchain, variant) {
     /** @param {string} cmd @param {string[]} args */
     const go = async (cmd, args) => {
       const line = commandLine(toolchain, cmd, args);
-      return runLogged(line.file, line.args, { cwd: line.cwd, env: line.env, label: `xnnpack ${variant}` });
+      return runLogged(line.file, line.args, {
+        cwd: line.cwd,
+        env: line.env,
+        label: `xnnpack ${variant}`,
+      });
     };
     try {
       await go(configure[0], [
@@ -73,7 +96,9 @@ export async function ensureLibraries(toolchain, variant) {
     } catch (error) {
       const log = `${cacheRoot()}/xnnpack-${variant}.log`;
       fs.writeFileSync(log, /** @type {{ log?: string }} */ (error).log ?? String(error));
-      throw new SetupError(`XNNPACK (${variant}) did not build: the compiler's words are in ${log}.`);
+      throw new SetupError(
+        `XNNPACK (${variant}) did not build: the compiler's words are in ${log}.`,
+      );
     } finally {
       fs.rmSync(build, { recursive: true, force: true });
     }

@@ -23,7 +23,12 @@ export function mirrorsInSources(text) {
     const uris = /^URIs:(.*)$/m.exec(block);
     const names = /^Suites:(.*)$/m.exec(block);
     if (!types || !uris || !names || !/\bdeb\b/.test(types[1])) continue;
-    if (names[1].trim().split(/\s+/).some((name) => suites.test(name))) {
+    if (
+      names[1]
+        .trim()
+        .split(/\s+/)
+        .some((name) => suites.test(name))
+    ) {
       found.push(...uris[1].trim().split(/\s+/));
     }
   }
@@ -34,9 +39,13 @@ export function mirrorsInSources(text) {
 export function debianMirror() {
   if (process.env.WASM_AI_MIRROR) return process.env.WASM_AI_MIRROR;
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
-  const answer = spawnSync('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
-    encoding: 'utf8',
-  });
+  const answer = spawnSync(
+    'apt-get',
+    ['indextargets', '--format', format, 'Created-By: Packages'],
+    {
+      encoding: 'utf8',
+    },
+  );
   for (const line of (answer.stdout ?? '').split('\n')) {
     const [origin, label, uri] = line.split('|');
     if (origin === 'Debian' && label === 'Debian') return uri;
@@ -44,7 +53,8 @@ export function debianMirror() {
   // Indexes not downloaded yet (a bare container): read what they would be downloaded from.
   const files = ['/etc/apt/sources.list'];
   const parts = '/etc/apt/sources.list.d';
-  if (fs.existsSync(parts)) files.push(...fs.readdirSync(parts).map((name) => path.join(parts, name)));
+  if (fs.existsSync(parts))
+    files.push(...fs.readdirSync(parts).map((name) => path.join(parts, name)));
   for (const file of files) {
     if (!fs.existsSync(file)) continue;
     const [first] = mirrorsInSources(fs.readFileSync(file, 'utf8'));

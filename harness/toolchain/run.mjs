@@ -11,7 +11,11 @@ if (!cmd) {
 }
 try {
   const line = commandLine(await ensureToolchain(), cmd, args, { cwd: process.cwd() });
-  const answer = spawnSync(line.file, line.args, { cwd: line.cwd, env: line.env, stdio: 'inherit' });
+  const answer = spawnSync(line.file, line.args, {
+    cwd: line.cwd,
+    env: line.env,
+    stdio: 'inherit',
+  });
   process.exitCode = answer.status ?? 128;
 } catch (error) {
   failSetup(error);

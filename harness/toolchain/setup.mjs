@@ -8,11 +8,11 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SetupError, cacheRoot, contentKey, step } from './cache.mjs';
+import { cacheRoot, contentKey, SetupError, step } from './cache.mjs';
 import { runIn } from './env.mjs';
 import { environmentDir, makeEnvironment, onPath } from './environment.mjs';
-import { ensureSources } from './sources.mjs';
 import { ensureLibraries, variants } from './libraries.mjs';
+import { ensureSources } from './sources.mjs';
 
 /** @typedef {import('./env.mjs').Toolchain} Toolchain */
 
@@ -52,16 +52,26 @@ function toolsOnPath() {
   if (fs.existsSync(note)) return JSON.parse(fs.readFileSync(note, 'utf8'));
   const version = spawnSync('emcc', ['--version'], { encoding: 'utf8' }).stdout ?? '';
   const numbers = (/\b(\d+)\.(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
-  const headers = '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <simde/wasm/simd128.h>\n#include <cmocka.h>\n';
+  const headers =
+    '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <simde/wasm/simd128.h>\n#include <cmocka.h>\n';
   const probe = spawnSync('clang', ['-E', '-x', 'c', '-'], { input: headers });
   const newEnough = numbers.length === 3 && compare(numbers, oldestEmcc) >= 0;
   if (!newEnough || probe.status !== 0) {
-    step(`emcc on the PATH is not used: ${newEnough ? 'SIMDe or cmocka headers are missing' : `it is older than ${oldestEmcc.join('.')}`}`);
+    step(
+      `emcc on the PATH is not used: ${newEnough ? 'SIMDe or cmocka headers are missing' : `it is older than ${oldestEmcc.join('.')}`}`,
+    );
     return null;
   }
   const clang = spawnSync('clang', ['--version'], { encoding: 'utf8' }).stdout ?? '';
   /** @type {Toolchain} */
-  const toolchain = { kind: 'path', root: '', id: createHash('sha256').update(version + clang).digest('hex').slice(0, 16) };
+  const toolchain = {
+    kind: 'path',
+    root: '',
+    id: createHash('sha256')
+      .update(version + clang)
+      .digest('hex')
+      .slice(0, 16),
+  };
   fs.writeFileSync(note, JSON.stringify(toolchain));
   return toolchain;
 }

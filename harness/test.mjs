@@ -1,0 +1,174 @@
+// `npm test`: set-up, build, then every suite of the table below; `npm test -- NAME...` takes some.
+// The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { build } from './toolchain/build.mjs';
+import { projectDir, step } from './toolchain/cache.mjs';
+import { ensureChromium } from './toolchain/chromium.mjs';
+import { commandLine } from './toolchain/env.mjs';
+import { ensureNodeModules } from './toolchain/node_modules.mjs';
+import { ensureToolchain, failSetup } from './toolchain/setup.mjs';
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+
+/** The last line `N passed, N failed, N skipped`. @param {string} output @returns {Counts | null} */
+function countLine(output) {
+  const found = [...output.matchAll(/^(\d+) passed, (\d+) failed, (\d+) skipped/gm)].pop();
+  return found ? { passed: +found[1], failed: +found[2], skipped: +found[3] } : null;
+}
+
+/** Node's own runner. @param {string} output @returns {Counts | null} */
+function nodeTest(output) {
+  /** @param {string} word */
+  const count = (word) =>
+    Number(new RegExp(`^(?:# |ℹ )${word} (\\d+)$`, 'm').exec(output)?.[1] ?? NaN);
+  const counts = {
+    passed: count('pass'),
+    failed: count('fail') + count('cancelled'),
+    skipped: count('skipped') + count('todo'),
+  };
+  return Number.isNaN(counts.passed + counts.failed + counts.skipped) ? null : counts;
+}
+
+/** cmocka programs run by ctest -V: each test function counts. @param {string} output @returns {Counts | null} */
+function cmocka(output) {
+  const sum = /** @param {RegExp} re */ (re) =>
+    [...output.matchAll(re)].reduce((n, found) => n + Number(found[1]), 0);
+  const programs = /(\d+) tests failed out of (\d+)/.exec(output);
+  if (!programs) return null;
+  const failed = sum(/\[ {2}FAILED {2}\] .*?: (\d+) test\(s\)/g);
+  // A program that crashed fails as a whole.
+  return {
+    passed: sum(/\[ {2}PASSED {2}\] (\d+) test\(s\)/g),
+    failed: Math.max(failed, Number(programs[1])),
+    skipped: sum(/\[ {2}SKIPPED {2}\] .*?: (\d+) test\(s\)/g),
+  };
+}
+
+/** Files of a folder by their ending; none if there is no such folder. @param {string} dir @param {string} ending */
+function files(dir, ending) {
+  const full = path.join(projectDir, dir);
+  if (!fs.existsSync(full)) return [];
+  return fs
+    .readdirSync(full)
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .map((name) => path.join(dir, name));
+}
+
+const asan = 'build/native-asan';
+/** @param {string} dir */
+const nodeSuite = (dir) => () => {
+  const found = files(dir, '.test.mjs');
+  return found.length ? ['node', '--test', '--test-reporter=spec', ...found] : null;
+};
+
+/**
+ * One row is one suite. command: null while the suite has no files. inside: with the toolchain.
+ * @type {{ name: string, command: () => string[] | null, counts: (output: string) => Counts | null, inside?: boolean }[]}
+ */
+const suites = [
+  {
+    name: 'xnnpack',
+    command: () => ['node', 'harness/toolchain/check-xnnpack.mjs'],
+    counts: countLine,
+  },
+  {
+    name: 'unit',
+    command: () => (files('tests/unit', '.c').length ? ['ctest', '--test-dir', asan, '-V'] : null),
+    counts: cmocka,
+    inside: true,
+  },
+  {
+    name: 'ops',
+    command: () => {
+      const cases = files('tests/ops', '.cases');
+      return cases.length ? [`${asan}/ops_cases`, ...cases] : null;
+    },
+    counts: countLine,
+    inside: true,
+  },
+  { name: 'rules', command: nodeSuite('tests/rules'), counts: nodeTest },
+  { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest },
+  { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },
+  { name: 'conformance', command: nodeSuite('tests/conformance'), counts: nodeTest },
+  { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest },
+];
+
+/** @param {string[]} command @param {boolean} inside @param {NodeJS.ProcessEnv} env */
+async function execute(command, inside, env) {
+  const line = inside
+    ? commandLine(
+        await ensureToolchain(),
+        command[0].startsWith('build/') ? path.join(projectDir, command[0]) : command[0],
+        command.slice(1),
+      )
+    : {
+        file: command[0] === 'node' ? process.execPath : command[0],
+        args: command.slice(1),
+        cwd: projectDir,
+        env,
+      };
+  return new Promise((resolve, reject) => {
+    const child = spawn(line.file, line.args, {
+      cwd: line.cwd,
+      env: line.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? 128, output }));
+  });
+}
+
+async function main() {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.find((name) => !suites.some((suite) => suite.name === name));
+  if (unknown) {
+    process.stderr.write(
+      `error: unknown suite "${unknown}": ${suites.map((suite) => suite.name).join(', ')}\n`,
+    );
+    return 2;
+  }
+  await ensureNodeModules();
+  const chromium = await ensureChromium();
+  await build();
+  step('build is complete');
+  const env = { ...process.env, CHROME_PATH: chromium };
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const suite of suites) {
+    if (wanted.length && !wanted.includes(suite.name)) continue;
+    const command = suite.command();
+    if (!command) {
+      step(`${suite.name}: no tests yet`);
+      continue;
+    }
+    const begin = Date.now();
+    const { code, output } = await execute(command, suite.inside ?? false, env);
+    const counts = suite.counts(output) ?? { passed: 0, failed: 1, skipped: 0 };
+    // A suite that ends badly without naming a failure has failed all the same.
+    if (code !== 0 && counts.failed === 0) counts.failed = 1;
+    if (counts.failed) process.stdout.write(`${output}\n`);
+    const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+    process.stdout.write(
+      `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,
+    );
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+  }
+  process.stdout.write(
+    `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+  );
+  return total.failed ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  failSetup(error);
+}
