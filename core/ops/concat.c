@@ -94,6 +94,6 @@ void wai_lower_concat(wai_lower *l) {
         return;
     }
     wai_concat_params params = {.axis = wai_lower_axis(l, given, first->type.rank)};
-    l->out[0] = l->in_count == 1 ? first
-                                 : wai_emit(l->graph, &wai_op_concat, &params, l->in, l->in_count);
+    l->out[0] =
+        l->in_count == 1 ? first : wai_emit(l->graph, &wai_op_concat, &params, l->in, l->in_count);
 }

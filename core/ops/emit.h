@@ -236,6 +236,7 @@ typedef enum wai_resize_coordinates {
     WAI_RESIZE_ALIGN_CORNERS,
     WAI_RESIZE_ASYMMETRIC,
     WAI_RESIZE_TF_CROP,
+    WAI_RESIZE_TF_HALF_PIXEL_FOR_NN, /* opset 11 only */
 } wai_resize_coordinates;
 
 typedef enum wai_resize_rounding {

@@ -84,7 +84,6 @@ void wai_lower_expand(wai_lower *l) {
     for (uint32_t i = 0; i < out.rank; i++) {
         params.dims[i] = out.dims[i];
     }
-    l->out[0] = wai_type_equal(&out, &x->type)
-                    ? x
-                    : wai_emit(l->graph, &wai_op_expand, &params, &x, 1);
+    l->out[0] =
+        wai_type_equal(&out, &x->type) ? x : wai_emit(l->graph, &wai_op_expand, &params, &x, 1);
 }

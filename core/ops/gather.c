@@ -59,8 +59,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     int64_t dim = data->dims[p->axis];
     size_t count = wai_type_count(&indices->type);
     size_t outer = wai_dims_product(data->dims, 0, p->axis);
-    size_t block = wai_dims_product(data->dims, p->axis + 1, data->rank) *
-                   wai_dtype_size(data->dtype);
+    size_t block =
+        wai_dims_product(data->dims, p->axis + 1, data->rank) * wai_dtype_size(data->dtype);
     for (size_t i = 0; i < count; i++) {
         int64_t index = index_at(indices, i);
         if (index < -dim || index >= dim) {

@@ -193,8 +193,8 @@ typedef enum body_kind { BODY_BYTES, BODY_ROW, BODY_PLANE } body_kind;
 
 typedef struct body {
     body_kind kind;
-    size_t element, count;   /* count: bytes for BODY_BYTES, else elements   */
-    ptrdiff_t in, out;       /* strides of BODY_ROW                          */
+    size_t element, count; /* count: bytes for BODY_BYTES, else elements   */
+    ptrdiff_t in, out;     /* strides of BODY_ROW                          */
     plane plane;
 } body;
 

@@ -26,8 +26,8 @@ static wai_status infer(wai_signature *s) {
     }
     if (value != NULL && (value->dtype != in->dtype || value->rank != 0)) {
         char text[WAI_TYPE_TEXT];
-        return WAI_REFUSE(s, "pad value is %s, not a scalar of type %s",
-                          wai_type_text(value, text), wai_dtype_name(in->dtype));
+        return WAI_REFUSE(s, "pad value is %s, not a scalar of type %s", wai_type_text(value, text),
+                          wai_dtype_name(in->dtype));
     }
     wai_type out = *in;
     for (uint32_t i = 0; i < in->rank; i++) {
@@ -120,8 +120,8 @@ static void fill_borders(const border *b, uint8_t *row) {
 }
 
 /* Walks the interior positions of the axes before `axis`. */
-static void fill_axis(const wai_step *step, const wai_pad_params *p, uint32_t axis,
-                      const border *b, uint8_t *to) {
+static void fill_axis(const wai_step *step, const wai_pad_params *p, uint32_t axis, const border *b,
+                      uint8_t *to) {
     const wai_type *in = &step->in[0].type, *out = &step->out[0].type;
     size_t strides[WAI_MAX_RANK];
     uint32_t at[WAI_MAX_RANK] = {0};

@@ -2,6 +2,7 @@
  * Unsqueeze, Identity and Dropout (at inference) come down to. */
 #include <string.h>
 
+#include "base/limits.h"
 #include "onnx/lower.h"
 #include "ops/emit.h"
 #include "ops/move.h"

@@ -11,9 +11,9 @@
 
 typedef struct wai_resize_table {
     uint32_t axis;
-    uint32_t taps;    /* per output position; 1 for nearest                  */
-    uint32_t *index;  /* [out dim][taps]; consecutive, clamped to the input  */
-    float *weight;    /* [out dim][taps]; NULL for nearest                   */
+    uint32_t taps;   /* per output position; 1 for nearest                  */
+    uint32_t *index; /* [out dim][taps]; consecutive, clamped to the input  */
+    float *weight;   /* [out dim][taps]; NULL for nearest                   */
 } wai_resize_table;
 
 /* True if `axis` is changed at all. */

@@ -159,8 +159,8 @@ static uint32_t count_whole(int64_t start, int64_t limit, int64_t delta) {
         return 0;
     }
     /* As unsigned, since the distance of two int64 may need 64 bits. */
-    uint64_t distance = delta > 0 ? (uint64_t)limit - (uint64_t)start
-                                  : (uint64_t)start - (uint64_t)limit;
+    uint64_t distance =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     uint64_t stride = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     uint64_t count = (distance - 1) / stride + 1;
     return count < WAI_MAX_DIM ? (uint32_t)count : WAI_MAX_DIM;

@@ -96,8 +96,8 @@ static wai_value *emit_slice(wai_lower *l, wai_value *x, const wai_slice_params 
     bool all = true;
     for (uint32_t i = 0; i < x->type.rank; i++) {
         /* As many elements as there are, forwards: all of them, in order. */
-        all = all && params->dims[i] == x->type.dims[i] && (params->step[i] > 0 ||
-                                                            params->dims[i] <= 1);
+        all = all && params->dims[i] == x->type.dims[i] &&
+              (params->step[i] > 0 || params->dims[i] <= 1);
     }
     return all ? x : wai_emit(l->graph, &wai_op_slice, params, &x, 1);
 }
