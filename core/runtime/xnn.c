@@ -236,10 +236,10 @@ wai_status wai_xnn_pack_with(const wai_step *step, wai_xnn_create *create, const
     if (status != WAI_OK) {
         return status;
     }
-    xnn_operator_t operator= NULL;
-    status = wai_xnn_check(create(step, data, bias, &w.provider, &operator), step, diag);
+    xnn_operator_t op = NULL;
+    status = wai_xnn_check(create(step, data, bias, &w.provider, &op), step, diag);
     if (status == WAI_OK) {
-        (void)xnn_delete_operator(operator);
+        (void)xnn_delete_operator(op);
         *packed = w.data;
         *size = w.size;
     }
