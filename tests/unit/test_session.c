@@ -1,0 +1,160 @@
+/* A session's life: order of calls, dead after failure, nothing shared, run
+ * allocates nothing. */
+#include "base/arena.h"
+#include "onnx_build.h"
+#include "wasmai_compile.h"
+
+/* data f32[4], index i64[1] -> y f32[1] = data[index]: a run that can fail. */
+static wai_package *gather_package(void) {
+    const int64_t four[] = {4};
+    const int64_t one[] = {1};
+    msg graph = {{0}, 0};
+    msg node = onnx_node("pick", "Gather", "data index", "y");
+    msg data = onnx_io("data", 1, 1, four);
+    msg index = onnx_io("index", 7, 1, one);
+    msg y = onnx_io("y", 1, 1, one);
+    msg_put(&graph, GRAPH_NODE, &node);
+    msg_put(&graph, GRAPH_INPUT, &data);
+    msg_put(&graph, GRAPH_INPUT, &index);
+    msg_put(&graph, GRAPH_OUTPUT, &y);
+    msg model = onnx_model(&graph, 13);
+    wai_package *package;
+    wai_diag diag;
+    wai_status status = wai_compile(&package, (wai_bytes){model.data, model.size}, NULL, &diag);
+    if (status != WAI_OK) {
+        fail_msg("%s: %s", diag.where, diag.message);
+    }
+    return package;
+}
+
+static void feed(wai_session *session, float base, int64_t index) {
+    wai_tensor data;
+    wai_tensor at;
+    assert_int_equal(wai_session_input(session, 0, &data), WAI_OK);
+    assert_int_equal(wai_session_input(session, 1, &at), WAI_OK);
+    for (int i = 0; i < 4; i++) {
+        ((float *)data.data)[i] = base + (float)i;
+    }
+    memcpy(at.data, &index, sizeof index);
+}
+
+static float answer(const wai_session *session) {
+    wai_tensor y;
+    assert_int_equal(wai_session_output(session, 0, &y), WAI_OK);
+    assert_int_equal(y.size, sizeof(float));
+    float value;
+    memcpy(&value, y.data, sizeof value);
+    return value;
+}
+
+static void test_dead_after_failure(void **state) {
+    (void)state;
+    wai_package *package = gather_package();
+    wai_session *session;
+    wai_diag diag;
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), NULL, NULL), WAI_OK);
+    feed(session, 10, -1);
+    assert_int_equal(wai_session_run(session, &diag), WAI_OK);
+    assert_true(answer(session) == 13);
+    feed(session, 10, 4);
+    assert_int_not_equal(wai_session_run(session, &diag), WAI_OK);
+    assert_string_equal(diag.where, "pick");
+    assert_non_null(strstr(diag.message, "4"));
+    assert_int_equal(wai_session_run(session, &diag), WAI_ERR_STATE);
+    wai_tensor tensor;
+    assert_int_equal(wai_session_input(session, 0, &tensor), WAI_ERR_STATE);
+    wai_session_close(session);
+    wai_package_free(package);
+}
+
+static void test_two_sessions_share_nothing(void **state) {
+    (void)state;
+    wai_package *package = gather_package();
+    wai_session *a;
+    wai_session *b;
+    assert_int_equal(wai_session_open(&a, wai_package_bytes(package), NULL, NULL), WAI_OK);
+    assert_int_equal(wai_session_open(&b, wai_package_bytes(package), NULL, NULL), WAI_OK);
+    feed(a, 100, 1);
+    feed(b, 200, 2);
+    assert_int_equal(wai_session_run(a, NULL), WAI_OK);
+    assert_int_equal(wai_session_run(b, NULL), WAI_OK);
+    assert_true(answer(a) == 101);
+    assert_true(answer(b) == 202);
+    feed(b, 0, 9);
+    assert_int_not_equal(wai_session_run(b, NULL), WAI_OK);
+    wai_session_close(b);
+    feed(a, 100, 3);
+    assert_int_equal(wai_session_run(a, NULL), WAI_OK);
+    assert_true(answer(a) == 103);
+    wai_session_close(a);
+    wai_package_free(package);
+}
+
+static void test_arguments(void **state) {
+    (void)state;
+    wai_session *session = (wai_session *)1;
+    wai_diag diag;
+    assert_int_equal(wai_session_open(&session, (wai_bytes){NULL, 0}, NULL, &diag), WAI_ERR_ARGUMENT);
+    assert_null(session);
+    assert_int_equal(wai_session_open(NULL, (wai_bytes){NULL, 0}, NULL, &diag), WAI_ERR_ARGUMENT);
+    wai_session_close(NULL);
+    wai_package_free(NULL);
+}
+
+static void test_limit(void **state) {
+    (void)state;
+    wai_package *package = gather_package();
+    wai_options options = {{1000}, NULL};
+    wai_session *session;
+    wai_diag diag;
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, &diag), WAI_ERR_LIMIT);
+    assert_non_null(strstr(diag.message, "1000"));
+    wai_package_free(package);
+}
+
+/* ---- run allocates nothing: the real model under a sealed allocator ---- */
+
+static bool sealed;
+
+static void *sealable_alloc(void *context, size_t size, size_t align) {
+    (void)context;
+    assert_false(sealed);
+    return wai_malloc_allocator.alloc(NULL, size, align);
+}
+
+static void sealable_free(void *context, void *pointer) {
+    (void)context;
+    wai_malloc_allocator.free(NULL, pointer);
+}
+
+static void test_run_allocates_nothing(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *model = unit_file("models/digits/digits.onnx", &size);
+    wai_package *package;
+    assert_int_equal(wai_compile(&package, (wai_bytes){model, size}, NULL, NULL), WAI_OK);
+    wai_allocator allocator = {NULL, sealable_alloc, sealable_free};
+    wai_options options = {{0}, &allocator};
+    wai_session *session;
+    wai_tensor input;
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, NULL), WAI_OK);
+    wai_session_input(session, 0, &input);
+    sealed = true;
+    for (int i = 0; i < 3; i++) {
+        memset(input.data, 0, input.size);
+        assert_int_equal(wai_session_run(session, NULL), WAI_OK);
+    }
+    sealed = false;
+    wai_session_close(session);
+    wai_package_free(package);
+    free(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dead_after_failure),  cmocka_unit_test(test_two_sessions_share_nothing),
+        cmocka_unit_test(test_arguments),           cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_run_allocates_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
