@@ -88,7 +88,8 @@ function report(error, io, stderr) {
   const place = unexpected ? 'wasm-ai' : where || 'wasm-ai';
   const why = message.replace(/\s*\n\s*/g, ' ');
   stderr.write(`error: ${code}: ${place}: ${why}\n`);
-  if (unexpected && process.env.WASM_AI_DEBUG) stderr.write(`${error?.stack ?? error}\n`);
+  if (unexpected && process.env.WASM_AI_DEBUG)
+    stderr.write(`${/** @type {any} */ (error)?.stack ?? error}\n`);
   io.json({ error: { code, where: place, message: why } });
 }
 
@@ -102,7 +103,7 @@ function isMain() {
 
 if (isMain()) {
   // `wasm-ai inspect x | head` closes the pipe: not an error of ours.
-  process.stdout.on('error', (error) => {
+  process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });

@@ -201,6 +201,7 @@ function diagError(status, diag) {
 /** @param {Uint8Array} bytes */
 export function parseLog(bytes) {
   const decoder = new TextDecoder();
+  /** @type {Pick<Outcome, 'dims' | 'problems' | 'stages'>} */
   const log = { dims: [], problems: [], stages: [] };
   let at = 0;
   while (at < bytes.length) {

@@ -2,12 +2,15 @@
 // `number` is wai_dtype of core/include/wasmai.h, `onnx` is TensorProto.DataType.
 
 /**
+ * @typedef {{name: string, number: number, onnx: number, npy: string, short: string, array: any}} DtypeRow
+ *
  * @typedef {object} HostTensor
  * @property {string} dtype
  * @property {number[]} dims
  * @property {any} data  a typed array: int64 is BigInt64Array, float16 Uint16Array, bool Uint8Array
  */
 
+/** @type {DtypeRow[]} */
 export const DTYPES = [
   { name: 'float32', number: 1, onnx: 1, npy: 'f4', short: 'f32', array: Float32Array },
   { name: 'float16', number: 2, onnx: 10, npy: 'f2', short: 'f16', array: Uint16Array },
@@ -23,6 +26,7 @@ export const DTYPES = [
   { name: 'bool', number: 12, onnx: 9, npy: 'b1', short: 'bool', array: Uint8Array },
 ];
 
+/** @param {'name' | 'number' | 'onnx' | 'npy' | 'short'} key @returns {Map<any, DtypeRow>} */
 const index = (key) => new Map(DTYPES.map((row) => [row[key], row]));
 const [BY_NAME, BY_NUMBER, BY_ONNX, BY_NPY, BY_SHORT] = [
   index('name'),
@@ -32,7 +36,8 @@ const [BY_NAME, BY_NUMBER, BY_ONNX, BY_NPY, BY_SHORT] = [
   index('short'),
 ];
 
-export const dtypeByName = (name) => BY_NAME.get(name);
+/** @param {string} name  one that is known to be in the table */
+export const dtypeByName = (name) => /** @type {DtypeRow} */ (BY_NAME.get(name));
 export const dtypeByNumber = (number) => BY_NUMBER.get(number);
 export const dtypeByOnnx = (number) => BY_ONNX.get(number);
 export const dtypeByNpy = (code) => BY_NPY.get(code);
@@ -46,7 +51,7 @@ export const typeText = ({ dtype, dims }) => `${dtype} [${dims.join(', ')}]`;
 
 /**
  * Bytes (any alignment) as the typed array of `row`, copied.
- * @param {typeof DTYPES[number]} row @param {Uint8Array} bytes
+ * @param {DtypeRow} row @param {Uint8Array} bytes
  */
 export function arrayFromBytes(row, bytes) {
   const copy = bytes.slice();

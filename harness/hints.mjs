@@ -1,5 +1,6 @@
 // What to do about a problem that `check` or `compile` names. First row that
 // matches "where: message" wins; the last resort is the row without a pattern.
+/** @type {[RegExp, string][]} */
 const HINTS = [
   [
     /must be a constant/i,
@@ -13,16 +14,13 @@ const HINTS = [
     /NonMaxSuppression|TopK|NonZero|Unique/,
     'its output size depends on data: cut the model before it and do this part in JavaScript',
   ],
-  [
-    /Quantize|QLinear|Integer/,
-    'quantized models are not in this version: use the float32 model',
-  ],
-  [
-    /\b(LSTM|GRU|RNN)\b/,
-    'recurrent operators are not in this version',
-  ],
+  [/Quantize|QLinear|Integer/, 'quantized models are not in this version: use the float32 model'],
+  [/\b(LSTM|GRU|RNN)\b/, 'recurrent operators are not in this version'],
   [/com\.microsoft|domain/i, 'export without fused operators of onnxruntime (plain ai.onnx)'],
-  [/external data/i, 'save the model as one file: onnx.save(model, path, save_as_external_data=False)'],
+  [
+    /external data/i,
+    'save the model as one file: onnx.save(model, path, save_as_external_data=False)',
+  ],
   [/opset|ir version/i, 'convert with onnx.version_converter to an opset from 7 to 21'],
   [/bfloat16|float64|double|string|complex|float8|int4/i, 'convert this tensor to float32'],
   [/dim|shape/i, 'give the size with --dim name=N, or export with fixed shapes'],

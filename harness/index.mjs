@@ -45,9 +45,10 @@ export async function compile(onnx, options = {}) {
   });
   checkDims(dims, outcome);
   if (outcome.error) throw outcome.error;
-  const dump = compiler.dump(outcome.bytes);
+  const bytes = /** @type {Uint8Array} */ (outcome.bytes);
+  const dump = compiler.dump(bytes);
   if (dump.error) throw dump.error;
-  return { bytes: outcome.bytes, report: report(outcome, dump.stages[0].text, options) };
+  return { bytes, report: report(outcome, dump.stages[0].text, options) };
 }
 
 function report(outcome, text, options) {
@@ -105,7 +106,11 @@ export function dimMap(dims = {}) {
       );
     }
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 0x7fffffff) {
-      throw new WasmAIError('ARGUMENT', `dim ${name}`, `must be a whole number from 1, not ${value}`);
+      throw new WasmAIError(
+        'ARGUMENT',
+        `dim ${name}`,
+        `must be a whole number from 1, not ${value}`,
+      );
     }
     map.set(name, value);
   }

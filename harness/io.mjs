@@ -37,8 +37,7 @@ export function createIo(options, { stdout = process.stdout, stderr = process.st
     out: (text) => void (json || line(stdout, text)),
     json: (value) => void (json && line(stdout, JSON.stringify(value, plain, 2))),
     talk: (text) => void (quiet || line(stderr, text)),
-    progress: (label, total) =>
-      quiet || !stderr.isTTY ? SILENT : startBar(label, total, stderr),
+    progress: (label, total) => (quiet || !stderr.isTTY ? SILENT : startBar(label, total, stderr)),
     paint: (style, text) => (hasColours(stdout) ? styleText(style, text) : text),
   };
 }

@@ -72,7 +72,8 @@ export async function run([model], options, io) {
 
 function print(output, report, io) {
   for (const { name: dim, value, bound } of report.dims) {
-    if (!bound) io.talk(`note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N`);
+    if (!bound)
+      io.talk(`note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N`);
   }
   io.json({ output, ...report });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);

@@ -98,7 +98,10 @@ async function showPackage(file, bytes, io) {
   });
   io.out(`${io.paint('bold', file)}  WasmAI package, ${bytesText(bytes.length)}
 ${slotLines(slots)}
-${tableText(ops.map(({ op, count }) => [op, String(count)]), [1])}
+${tableText(
+  ops.map(({ op, count }) => [op, String(count)]),
+  [1],
+)}
 certificate
   package      ${bytesText(certificate.packageSize)}
   arena        ${bytesText(certificate.arenaSize)}
@@ -141,7 +144,10 @@ function showOnnx(file, bytes, io) {
 producer  ${model.producer || 'unknown'}
 opset     ${opsets} (IR version ${model.irVersion})
 ${slotLines(model)}
-${tableText(model.ops.map(({ op, count }) => [op, String(count)]), [1])}
+${tableText(
+  model.ops.map(({ op, count }) => [op, String(count)]),
+  [1],
+)}
 nodes     ${model.nodes}
 params    ${model.params}`);
 }

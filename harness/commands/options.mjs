@@ -40,7 +40,11 @@ export function refuseLater(options, later) {
 export function wholeNumber(text, flag, low, high) {
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!(value >= low && value <= high)) {
-    throw new WasmAIError('ARGUMENT', flag, `must be a whole number ${low} to ${high}, not "${text}"`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      flag,
+      `must be a whole number ${low} to ${high}, not "${text}"`,
+    );
   }
   return value;
 }

@@ -29,10 +29,16 @@ export function configure(command) {
     .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
     .option('--threads <n>', '1 (more are not in this version)', '1')
     .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
-    .option('--image-size <WxH>', 'size to which an image is resized; default: what the input takes')
+    .option(
+      '--image-size <WxH>',
+      'size to which an image is resized; default: what the input takes',
+    )
     .option('--mean <list>', 'subtracted per channel, such as 0.485,0.456,0.406', '0')
     .option('--std <list>', 'divided by per channel, such as 0.229,0.224,0.225', '1')
-    .option('--scale <factor>', 'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1')
+    .option(
+      '--scale <factor>',
+      'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1',
+    )
     .option('--layout <name>', 'nchw or nhwc; default: from the input')
     .option('--dim <name=N>', 'must be what the package was compiled with', collect)
     .option('--profile', 'not in this version');
@@ -76,7 +82,11 @@ function checkChoices(options) {
     throw new WasmAIError('ARGUMENT', '--variant', `must be simd, not "${options.variant}"`);
   }
   if (wholeNumber(options.threads, '--threads', 1, 1024) > 1) {
-    throw new WasmAIError('UNSUPPORTED', `--threads ${options.threads}`, 'not in this version; use 1');
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      `--threads ${options.threads}`,
+      'not in this version; use 1',
+    );
   }
 }
 
@@ -131,7 +141,13 @@ function print(file, runner, { outputs, times }, files, io) {
 function latencyOf(times) {
   const sorted = [...times].sort((a, b) => a - b);
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)];
-  return { runs: times.length, firstMs: times[0], minMs: sorted[0], p50Ms: at(0.5), p95Ms: at(0.95) };
+  return {
+    runs: times.length,
+    firstMs: times[0],
+    minMs: sorted[0],
+    p50Ms: at(0.5),
+    p95Ms: at(0.95),
+  };
 }
 
 function latencyText({ runs, firstMs, minMs, p50Ms, p95Ms }) {

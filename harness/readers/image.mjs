@@ -74,7 +74,11 @@ function checkImageSize(text, width, height, slot) {
   if (text === undefined) return;
   const match = /^(\d+)(?:x(\d+))?$/i.exec(text);
   if (match === null) {
-    throw new WasmAIError('ARGUMENT', '--image-size', `write WIDTHxHEIGHT or one number, not "${text}"`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      '--image-size',
+      `write WIDTHxHEIGHT or one number, not "${text}"`,
+    );
   }
   if (Number(match[1]) !== width || Number(match[2] ?? match[1]) !== height) {
     throw new WasmAIError(
@@ -92,7 +96,11 @@ function normalization(options, channels, slot) {
   if (std.includes(0)) throw new WasmAIError('ARGUMENT', '--std', 'must not be 0');
   const meantForBytes = raw || [...mean, ...std].some((value) => value > 1);
   const scale =
-    options.scale === undefined ? (meantForBytes ? 1 : 1 / 255) : numbers(options.scale, '--scale', 1)[0];
+    options.scale === undefined
+      ? meantForBytes
+        ? 1
+        : 1 / 255
+      : numbers(options.scale, '--scale', 1)[0];
   return { scale, mean, std };
 }
 

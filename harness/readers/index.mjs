@@ -41,7 +41,8 @@ function assignSources(texts, slots) {
   for (const text of texts) {
     const slot = slots
       .filter(({ name }) => text.startsWith(`${name}=`))
-      .sort((a, b) => b.name.length - a.name.length)[0];
+      .sort((a, b) => b.name.length - a.name.length)
+      .at(0);
     if (slot === undefined) nameless.push(text);
     else if (sources.has(slot.name)) throw argument(text, `${slot.name} is given twice`);
     else sources.set(slot.name, text.slice(slot.name.length + 1));
@@ -92,7 +93,8 @@ async function readSource(source, slot, options) {
 }
 
 function checkFeed(tensor, slot, source) {
-  const same = tensor.dims.length === slot.dims.length && tensor.dims.every((d, i) => d === slot.dims[i]);
+  const same =
+    tensor.dims.length === slot.dims.length && tensor.dims.every((d, i) => d === slot.dims[i]);
   if (tensor.dtype === slot.dtype && same) return;
   const convert = tensor.dtype === slot.dtype ? '' : `; convert it with x.astype('${slot.dtype}')`;
   throw new WasmAIError(

@@ -14,7 +14,13 @@ const LATER = ['firefox', 'webkit'];
 
 export const RUNNER_NAMES = Object.keys(RUNNERS);
 
-/** @param {string} name @param {Uint8Array} packageBytes */
+/**
+ * @typedef {object} RunnerOptions
+ * @property {string} [where]      what messages call the package
+ * @property {number} [maxHeapMB]
+ *
+ * @param {string} name @param {Uint8Array} packageBytes @param {RunnerOptions} [options]
+ */
 export async function openRunner(name, packageBytes, options = {}) {
   if (LATER.includes(name)) {
     throw new WasmAIError('UNSUPPORTED', `--runner ${name}`, 'not in this version; use chromium');

@@ -15,7 +15,7 @@ export const NATIVE_COMMAND = fileURLToPath(new URL('../../build/native/wai', im
 const execute = promisify(execFile);
 const MAX_TEXT = 64 << 20;
 
-/** @param {Uint8Array} packageBytes */
+/** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
 export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 } = {}) {
   if (!existsSync(NATIVE_COMMAND)) {
     throw new WasmAIError(
@@ -65,18 +65,25 @@ async function call(args, where) {
   try {
     return (await execute(NATIVE_COMMAND, args, { maxBuffer: MAX_TEXT })).stdout;
   } catch (error) {
-    const fields = String(error.stderr ?? '').split('\n')[0].split('\t');
+    const fields = String(error.stderr ?? '')
+      .split('\n')[0]
+      .split('\t');
     if (error.code === 1 && fields.length === 4) {
       const place = fields[1] === '-1' ? '' : ` (byte ${fields[1]})`;
       throw new WasmAIError(codeOfStatus(Number(fields[0])), fields[2] || where, fields[3] + place);
     }
     const how = error.signal ? `signal ${error.signal}` : `exit code ${error.code}`;
-    throw new WasmAIError('INTERNAL', where, `the native runner ended with ${how}: ${error.stderr}`);
+    throw new WasmAIError(
+      'INTERNAL',
+      where,
+      `the native runner ended with ${how}: ${error.stderr}`,
+    );
   }
 }
 
 // The lines are described at the top of harness/native/main.c.
 function parse(text) {
+  /** @type {{inputs: any[], outputs: any[], times: number[], memory: number}} */
   const described = { inputs: [], outputs: [], times: [], memory: 0 };
   for (const line of text.split('\n')) {
     const words = line.split(' ');
@@ -84,9 +91,9 @@ function parse(text) {
     if (words[0] === 'memory') described.memory = Number(words[1]);
     if (words[0] !== 'input' && words[0] !== 'output') continue;
     const rank = Number(words[3]);
-    described[`${words[0]}s`].push({
+    described[words[0] === 'input' ? 'inputs' : 'outputs'].push({
       name: words.slice(4 + rank).join(' '),
-      dtype: dtypeByNumber(Number(words[2])).name,
+      dtype: dtypeByNumber(Number(words[2]))?.name ?? 'unknown',
       dims: words.slice(4, 4 + rank).map(Number),
     });
   }

@@ -2,7 +2,7 @@
 import { Tensor, load } from '../../web/wasmai.js';
 import { WasmAIError } from '../../web/errors.js';
 
-/** @param {Uint8Array} packageBytes */
+/** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
 export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {
   const session = await load(packageBytes, { isolation: 'none', maxHeapMB }).catch((error) => {
     throw renamed(error, where);
@@ -19,7 +19,11 @@ export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) 
   };
 }
 
-async function runSession(session, feeds, { repeat = 1, onRun = () => {} } = {}) {
+async function runSession(
+  session,
+  feeds,
+  { repeat = 1, onRun = (/** @type {number} */ _count) => {} } = {},
+) {
   const tensors = {};
   for (const [name, { dtype, data, dims }] of Object.entries(feeds)) {
     tensors[name] = new Tensor(dtype, data, dims);
@@ -37,5 +41,7 @@ async function runSession(session, feeds, { repeat = 1, onRun = () => {} } = {})
 // The loader calls bytes "bytes"; people call them by their file.
 function renamed(error, where) {
   if (!(error instanceof WasmAIError) || error.where !== 'bytes') return error;
-  return new WasmAIError(error.code, where, error.message.replace(/^bytes: /, ''), { cause: error });
+  return new WasmAIError(error.code, where, error.message.replace(/^bytes: /, ''), {
+    cause: error,
+  });
 }

@@ -1,0 +1,205 @@
+// Runs a package in headless Chromium as a visitor would: a folder made by
+// `build`, served with its policies, and a page under the literal policy that
+// loads the package into the locked worker.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WasmAIError, errorFromData } from '../../web/errors.js';
+import { buildDist } from '../dist.mjs';
+import { arrayFromBytes, bytesOf, dtypeByName } from '../dtypes.mjs';
+import { serveFolder } from '../server/app.mjs';
+import { findChromium } from '../toolchain/chromium.mjs';
+
+const PACKAGE = 'package.wai';
+const START_SECONDS = 60;
+
+const PAGE = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>wasm-ai run</title>
+<script type="module" src="./runner.js"></script></head><body></body></html>
+`;
+
+// What the page does. Bytes travel as base64: that is all that the driver carries.
+const SCRIPT = `import { load, Tensor, WasmAIError } from './wasmai.js';
+let session;
+const encode = (bytes) => {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 32768) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  }
+  return btoa(text);
+};
+const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+const ARRAYS = { float32: Float32Array, float16: globalThis.Float16Array ?? Uint16Array, float64: Float64Array,
+  int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int32: Int32Array,
+  uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array };
+const told = (work) => async (...args) => {
+  try {
+    return { value: await work(...args) };
+  } catch (error) {
+    const ours = error instanceof WasmAIError;
+    return { error: { code: ours ? error.code : 'INTERNAL', where: ours ? error.where : 'page', message: String(error.message) } };
+  }
+};
+const feeds = {};
+window.runner = {
+  open: told(async (options) => {
+    session = await load('./models/${PACKAGE}', options);
+    return { inputs: session.inputs, outputs: session.outputs, info: session.info };
+  }),
+  feed: told((name, dtype, dims, text) => {
+    feeds[name] = new Tensor(dtype, new ARRAYS[dtype](decode(text)), dims);
+  }),
+  run: told(async (repeat) => {
+    const times = [];
+    let outputs;
+    for (let i = 0; i < repeat; i++) {
+      outputs = await session.run(feeds);
+      times.push(session.info.lastMs);
+    }
+    window.outputs = outputs;
+    return { times, info: session.info };
+  }),
+  output: told((name) => {
+    const { data } = window.outputs[name];
+    return encode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }),
+};
+`;
+
+/** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
+export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {
+  const executablePath = findChromium();
+  if (executablePath === null) {
+    throw new WasmAIError(
+      'STATE',
+      'chromium',
+      'is not installed; install it, or name it in CHROME_PATH',
+    );
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
+  /** @type {(() => Promise<unknown>)[]} */
+  const closers = [() => rm(folder, { recursive: true, force: true })];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const file = join(folder, PACKAGE);
+    await writeFile(file, packageBytes);
+    const site = join(folder, 'dist');
+    await renaming(where, () => buildDist({ out: site, models: [file], maxHeapMB }));
+    await writeFile(join(site, 'index.html'), PAGE);
+    await writeFile(join(site, 'runner.js'), SCRIPT);
+    await writeFile(join(site, 'favicon.ico'), '');
+    const server = await serveFolder({ folder: site, port: 0 });
+    closers.push(() => server.close());
+    const browser = await launch(executablePath);
+    closers.push(() => browser.close());
+    const page = await openPage(browser, server.url);
+    const call = (method, ...args) => callPage(page, method, args, where);
+    let { inputs, outputs, info } = await call('open', {});
+    return {
+      name: 'chromium',
+      inputs,
+      outputs,
+      get info() {
+        return info;
+      },
+      async run(feeds, { repeat = 1 } = {}) {
+        for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
+          await call('feed', name, dtype, dims, Buffer.from(bytesOf(data)).toString('base64'));
+        }
+        const done = await call('run', repeat);
+        info = done.info;
+        const results = {};
+        for (const { name, dtype, dims } of outputs) {
+          const bytes = Buffer.from(await call('output', name), 'base64');
+          results[name] = {
+            dtype,
+            dims,
+            data: arrayFromBytes(dtypeByName(dtype), new Uint8Array(bytes)),
+          };
+        }
+        return { outputs: results, times: done.times };
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+// Messages about the temporary copy speak of the user's file.
+async function renaming(where, work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof WasmAIError) || !error.where.endsWith(PACKAGE)) throw error;
+    const message = error.message.slice(error.where.length + 2);
+    throw new WasmAIError(error.code, where, message, { cause: error });
+  }
+}
+
+async function launch(executablePath) {
+  const { chromium } = await import('playwright-core');
+  const asRoot = process.getuid?.() === 0;
+  try {
+    return await chromium.launch({
+      executablePath,
+      timeout: START_SECONDS * 1000,
+      args: [
+        '--headless=new',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        // Chromium does not start as root with its sandbox.
+        ...(asRoot ? ['--no-sandbox'] : []),
+      ],
+    });
+  } catch (error) {
+    throw new WasmAIError(
+      'STATE',
+      executablePath,
+      `does not start: ${error.message.split('\n')[0]}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function openPage(browser, url) {
+  const page = await browser.newPage();
+  const complaints = [];
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await page.goto(url);
+  try {
+    await page.waitForFunction(() => 'runner' in window, null, { timeout: START_SECONDS * 1000 });
+  } catch {
+    throw new WasmAIError('INTERNAL', 'page', `the loader did not start: ${complaints.join('; ')}`);
+  }
+  return page;
+}
+
+async function callPage(page, method, args, where) {
+  const answer = await page.evaluate(
+    ([name, list]) => /** @type {any} */ (window).runner[name](...list),
+    [method, args],
+  );
+  if (answer.error === undefined) return answer.value;
+  const error = errorFromData(answer.error);
+  if (!error.where.endsWith(PACKAGE)) throw withoutPrefix(error, error.where);
+  throw withoutPrefix(error, where);
+}
+
+// errorFromData puts `where` before a message that begins with it already.
+function withoutPrefix(error, where) {
+  const doubled = `${error.where}: `;
+  let { message } = error;
+  while (message.startsWith(doubled)) message = message.slice(doubled.length);
+  return new WasmAIError(error.code, where, message);
+}

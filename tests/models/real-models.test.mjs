@@ -1,0 +1,75 @@
+// Real models x runners x cases: compile each with --optimize, run every case
+// in every place where a package can run, and judge by the case's own rule.
+// WASM_AI_MODELS=mnist-8,yolox-nano and WASM_AI_RUNNERS=node narrow it.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { casesOf, judge, realModelsFolder } from '../../harness/cases.mjs';
+import { COMPILER_WASM } from '../../harness/compiler.mjs';
+import { compile } from '../../harness/index.mjs';
+import { openRunner } from '../../harness/runners/index.mjs';
+import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
+import { findChromium } from '../../harness/toolchain/chromium.mjs';
+
+const MODELS = [
+  'mnist-8',
+  'squeezenet1.0-fp32-derived',
+  'squeezenet1.0-fp16',
+  'ultraface-rfb-320',
+  'yolox-nano',
+  'selfie-segmentation',
+  'super-resolution-10',
+  'deeplabv3-mnv2',
+];
+
+const RUNNERS = [
+  { name: 'node', missing: () => false },
+  { name: 'native', missing: () => !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built' },
+  { name: 'chromium', missing: () => findChromium() === null && 'Chromium is not installed' },
+];
+
+const chosen = (all, wanted) => all.filter((name) => !wanted || wanted.split(',').includes(name));
+const folder = realModelsFolder();
+const runners = RUNNERS.filter(
+  ({ name }) => chosen([name], process.env.WASM_AI_RUNNERS).length > 0,
+);
+
+for (const model of chosen(MODELS, process.env.WASM_AI_MODELS)) {
+  const home = join(folder, model);
+  const missing = !existsSync(join(home, 'model.onnx'))
+    ? `${home} is not here (WASM_AI_SHARED names the folder that holds real-models)`
+    : !existsSync(COMPILER_WASM) && 'build/wasm/compiler.wasm is not built';
+
+  test(model, { skip: missing }, async (t) => {
+    const onnx = new Uint8Array(readFileSync(join(home, 'model.onnx')));
+    const cases = casesOf(home);
+    assert.ok(cases.length > 0, 'the model has no cases');
+    // Cases with the same dims share a package.
+    const groups = new Map();
+    for (const one of cases) {
+      const key = JSON.stringify(one.dims);
+      groups.set(key, [...(groups.get(key) ?? []), one]);
+    }
+    for (const group of groups.values()) {
+      const { bytes } = await compile(onnx, { optimize: true, dims: group[0].dims });
+      for (const { name, missing: absent } of runners) {
+        await t.test(name, { skip: absent() }, (place) => runCases(place, name, bytes, group));
+      }
+    }
+  });
+}
+
+async function runCases(t, runnerName, bytes, cases) {
+  const runner = await openRunner(runnerName, bytes, { where: 'package' });
+  try {
+    for (const one of cases) {
+      await t.test(one.name, async () => {
+        const { outputs } = await runner.run(one.readInputs());
+        assert.deepEqual(judge(one, outputs), []);
+      });
+    }
+  } finally {
+    await runner.close();
+  }
+}
