@@ -64,7 +64,7 @@ const wai_op wai_op_cast = {
 
 /* Signed range of an integer dtype, as f64, exact but for i64's and u64's top. */
 static void range_of(wai_dtype dtype, double *low, double *high) {
-    double span = ldexp(1.0, (int)wai_dtype_size(dtype) * 8);
+    double span = 2.0 * (double)(1ull << (wai_dtype_size(dtype) * 8 - 1));
     bool is_signed = dtype == WAI_I8 || dtype == WAI_I16 || dtype == WAI_I32 || dtype == WAI_I64;
     *low = is_signed ? -span / 2 : 0;
     *high = is_signed ? span / 2 : span;
@@ -165,14 +165,17 @@ static void cast_integers(void *out, wai_dtype to, const void *in, wai_dtype fro
 /* True if the pair has a loop of its own. */
 static bool cast_fast(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
     if (from == WAI_U8 && to == WAI_F32) { /* pictures */
+        WAI_VECTOR_LOOP
         for (size_t i = 0; i < count; i++) {
             ((float *)out)[i] = ((const uint8_t *)in)[i];
         }
     } else if (from == WAI_F16 && to == WAI_F32) { /* weights, inputs */
+        WAI_VECTOR_LOOP
         for (size_t i = 0; i < count; i++) {
             ((float *)out)[i] = wai_half_to_float(((const uint16_t *)in)[i]);
         }
     } else if (from == WAI_F32 && to == WAI_F16) { /* outputs */
+        WAI_VECTOR_LOOP
         for (size_t i = 0; i < count; i++) {
             ((uint16_t *)out)[i] = wai_float_to_half(((const float *)in)[i]);
         }

@@ -14,6 +14,7 @@
  * a case of theirs fails); in /work/main:
  *
  *   /tmp/c1/build_cases.sh /tmp/me/cases asan core/ops/x.c core/ops/y.c ...
+ *   /tmp/intrixie /work/main /tmp/me/cases tests/ops/x.cases
  *
  * which compiles the two files here, base, tensor, runtime/registry.c and the
  * given files with -Icore -Icore/include and links libxnnpack.a with
