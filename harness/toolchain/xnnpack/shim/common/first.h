@@ -9,6 +9,8 @@
 #ifndef WAI_XNNPACK_FIRST_H
 #define WAI_XNNPACK_FIRST_H
 
+#include <math.h> /* xnnpack/math.h calls rint() on wasm without declaring it */
+
 #include "xnnpack/common.h"
 
 #undef XNN_ARCH_X86
