@@ -54,7 +54,7 @@ export const typeText = ({ dtype, dims }) => `${dtype} [${dims.join(', ')}]`;
  * @param {DtypeRow} row @param {Uint8Array} bytes
  */
 export function arrayFromBytes(row, bytes) {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes); // Buffer's slice() would share and be misaligned
   return new row.array(copy.buffer, 0, copy.byteLength / row.array.BYTES_PER_ELEMENT);
 }
 
