@@ -12,30 +12,29 @@
 
 static uint32_t seed = 1;
 
-static float next_float(void)
-{
+static float next_float(void) {
     seed = seed * 1664525u + 1013904223u;
     return (float)(int32_t)seed * (1.0f / 1073741824.0f);
 }
 
 /* Buffers carry the XNN_EXTRA_BYTES that kernels may read past the end. */
-static float *buffer(size_t count, int fill)
-{
+static float *buffer(size_t count, int fill) {
     float *p = calloc(count * sizeof(float) + XNN_EXTRA_BYTES, 1);
-    if (p == NULL) abort();
-    for (size_t i = 0; fill && i < count; i++) p[i] = next_float();
+    if (p == NULL)
+        abort();
+    for (size_t i = 0; fill && i < count; i++)
+        p[i] = next_float();
     return p;
 }
 
-static void must(enum xnn_status status, const char *name)
-{
-    if (status == xnn_status_success) return;
+static void must(enum xnn_status status, const char *name) {
+    if (status == xnn_status_success)
+        return;
     printf("%s failed with status %d\n", name, (int)status);
     exit(1);
 }
 
-static void finish(const char *name, xnn_operator_t op, const float *out, size_t count)
-{
+static void finish(const char *name, xnn_operator_t op, const float *out, size_t count) {
     must(xnn_run_operator(op, NULL), name);
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < count; i++) {
@@ -48,8 +47,7 @@ static void finish(const char *name, xnn_operator_t op, const float *out, size_t
 }
 
 static void conv(const char *name, uint32_t k, uint32_t stride, uint32_t pad, uint32_t groups,
-                 size_t gin, size_t gout, float lo, float hi)
-{
+                 size_t gin, size_t gout, float lo, float hi) {
     const size_t side = 13, cin = groups * gin, cout = groups * gout;
     float *in = buffer(side * side * cin, 1);
     float *w = buffer(cout * k * k * gin, 1);
@@ -70,8 +68,7 @@ static void conv(const char *name, uint32_t k, uint32_t stride, uint32_t pad, ui
     free(in), free(w), free(bias), free(space), free(out);
 }
 
-static void deconv(void)
-{
+static void deconv(void) {
     float *in = buffer(7 * 7 * 5, 1), *w = buffer(6 * 3 * 3 * 5, 1), *bias = buffer(6, 1);
     xnn_operator_t op = NULL;
     size_t oh = 0, ow = 0;
@@ -85,8 +82,7 @@ static void deconv(void)
     free(in), free(w), free(bias), free(out);
 }
 
-static void fc(void)
-{
+static void fc(void) {
     float *in = buffer(7 * 33, 1), *w = buffer(33 * 21, 1), *bias = buffer(21, 1);
     float *out = buffer(7 * 21, 0);
     xnn_operator_t op = NULL;
@@ -98,8 +94,7 @@ static void fc(void)
     free(in), free(w), free(bias), free(out);
 }
 
-static void bmm(void)
-{
+static void bmm(void) {
     const size_t batch[1] = {3};
     float *a = buffer(3 * 5 * 17, 1), *b = buffer(3 * 17 * 11, 1), *out = buffer(3 * 5 * 11, 0);
     xnn_operator_t op = NULL;
@@ -109,14 +104,14 @@ static void bmm(void)
                                                   NULL),
          "bmm");
     void *space = NULL;
-    if (posix_memalign(&space, 64, bytes + 64) != 0) abort();
+    if (posix_memalign(&space, 64, bytes + 64) != 0)
+        abort();
     must(xnn_setup_batch_matrix_multiply_nc_f32(op, space, a, b, out), "bmm");
     finish("bmm", op, out, 3 * 5 * 11);
     free(a), free(b), free(space), free(out);
 }
 
-static void pool(void)
-{
+static void pool(void) {
     float *in = buffer(12 * 12 * 19, 1), *out = buffer(12 * 12 * 19, 0);
     xnn_operator_t op = NULL;
     size_t oh = 0, ow = 0, bytes = 0, align = 0;
@@ -150,17 +145,20 @@ static void pool(void)
     free(in), free(out);
 }
 
-static void unary(const char *name, enum xnn_unary_operator type)
-{
+static void unary(const char *name, enum xnn_unary_operator type) {
     union xnn_unary_params params;
     memset(&params, 0, sizeof params);
-    if (type == xnn_unary_clamp) params.clamp.max = 0.75f;
-    if (type == xnn_unary_elu) params.elu.alpha = 1.25f;
-    if (type == xnn_unary_leaky_relu) params.leaky_relu.negative_slope = 0.1f;
+    if (type == xnn_unary_clamp)
+        params.clamp.max = 0.75f;
+    if (type == xnn_unary_elu)
+        params.elu.alpha = 1.25f;
+    if (type == xnn_unary_leaky_relu)
+        params.leaky_relu.negative_slope = 0.1f;
     const int positive = type == xnn_unary_log || type == xnn_unary_square_root ||
                          type == xnn_unary_reciprocal_square_root;
     float *in = buffer(1003, 1), *out = buffer(1003, 0);
-    for (size_t i = 0; i < 1003; i++) in[i] = positive ? fabsf(in[i]) + 0.001f : in[i] * 6;
+    for (size_t i = 0; i < 1003; i++)
+        in[i] = positive ? fabsf(in[i]) + 0.001f : in[i] * 6;
     in[0] = INFINITY, in[1] = positive ? 0.0f : -INFINITY, in[2] = positive ? 0.0f : -0.0f;
     xnn_operator_t op = NULL;
     must(xnn_create_unary_elementwise_nc(type, xnn_datatype_fp32, xnn_datatype_fp32, &params, NULL,
@@ -172,8 +170,7 @@ static void unary(const char *name, enum xnn_unary_operator type)
     free(in), free(out);
 }
 
-static void binary(const char *name, enum xnn_binary_operator type)
-{
+static void binary(const char *name, enum xnn_binary_operator type) {
     const size_t a_shape[3] = {5, 7, 13}, b_shape[2] = {7, 1};
     float *a = buffer(455, 1), *b = buffer(7, 1), *out = buffer(455, 0);
     xnn_operator_t op = NULL;
@@ -184,8 +181,7 @@ static void binary(const char *name, enum xnn_binary_operator type)
     free(a), free(b), free(out);
 }
 
-static void movement(void)
-{
+static void movement(void) {
     const size_t shape[4] = {2, 9, 5, 7}, perm[4] = {0, 3, 1, 2};
     const size_t before[4] = {0, 1, 2, 0}, after[4] = {0, 3, 1, 2};
     float *in = buffer(630, 1), *out = buffer(4000, 0);
@@ -204,7 +200,8 @@ static void movement(void)
     must(xnn_reshape_resize_bilinear2d_nhwc_f32(op, 2, 9, 5, 7, 7, 7, &bytes, &align, NULL),
          "resize");
     void *space = NULL;
-    if (posix_memalign(&space, 64, bytes + 64) != 0) abort();
+    if (posix_memalign(&space, 64, bytes + 64) != 0)
+        abort();
     must(xnn_setup_resize_bilinear2d_nhwc_f32(op, space, in, out), "resize");
     finish("resize", op, out, 2 * 11 * 17 * 7);
     must(xnn_create_softmax_nc_f32(0, &op), "softmax");
@@ -214,35 +211,30 @@ static void movement(void)
     free(in), free(out), free(space);
 }
 
-static void *allocate(void *context, size_t size)
-{
+static void *allocate(void *context, size_t size) {
     (void)context;
     return malloc(size);
 }
 
-static void *reallocate(void *context, void *pointer, size_t size)
-{
+static void *reallocate(void *context, void *pointer, size_t size) {
     (void)context;
     return realloc(pointer, size);
 }
 
-static void *allocate_aligned(void *context, size_t alignment, size_t size)
-{
+static void *allocate_aligned(void *context, size_t alignment, size_t size) {
     void *pointer = NULL;
     (void)context;
     return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
 }
 
-static void deallocate(void *context, void *pointer)
-{
+static void deallocate(void *context, void *pointer) {
     (void)context;
     free(pointer);
 }
 
-int main(void)
-{
-    static const struct xnn_allocator allocator = {NULL,         allocate,         reallocate,
-                                                   deallocate,   allocate_aligned, deallocate};
+int main(void) {
+    static const struct xnn_allocator allocator = {NULL,       allocate,         reallocate,
+                                                   deallocate, allocate_aligned, deallocate};
     must(xnn_initialize(&allocator), "initialize");
     conv("conv1x1", 1, 1, 0, 1, 19, 21, -INFINITY, INFINITY);
     conv("conv3x3", 3, 1, 1, 1, 5, 9, 0, INFINITY);
