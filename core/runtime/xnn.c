@@ -194,9 +194,19 @@ wai_status wai_xnn_check(enum xnn_status status, const wai_step *step, wai_diag 
                     step->op->name, (int)status);
 }
 
+/* convolution-nhwc.c answers success and gives no operator when there is no
+ * memory for its zero buffer. */
+static enum xnn_status create_checked(const wai_step *step, wai_xnn_create *create,
+                                      const float *data, const float *bias,
+                                      xnn_weights_cache_t cache, xnn_operator_t *out) {
+    *out = NULL;
+    enum xnn_status status = create(step, data, bias, cache, out);
+    return status == xnn_status_success && *out == NULL ? xnn_status_out_of_memory : status;
+}
+
 wai_status wai_xnn_create_raw(const wai_step *step, wai_xnn_create *create, const float *data,
                               const float *bias, xnn_operator_t *out, wai_diag *diag) {
-    return wai_xnn_check(create(step, data, bias, NULL, out), step, diag);
+    return wai_xnn_check(create_checked(step, create, data, bias, NULL, out), step, diag);
 }
 
 wai_status wai_xnn_create_packed(const wai_step *step, wai_xnn_create *create, wai_pool *pool,
@@ -210,7 +220,7 @@ wai_status wai_xnn_create_packed(const wai_step *step, wai_xnn_create *create, w
      * never smaller, so it may read those. */
     const float *vain = (const float *)(const void *)data;
     weights_init(w, pool, MEASURE);
-    enum xnn_status status = create(step, vain, NULL, &w->provider, out);
+    enum xnn_status status = create_checked(step, create, vain, NULL, &w->provider, out);
     if (!w->measured) {
         return wai_xnn_check(status, step, diag);
     }
@@ -221,7 +231,7 @@ wai_status wai_xnn_create_packed(const wai_step *step, wai_xnn_create *create, w
     weights_init(w, pool, READ);
     w->data = data;
     w->size = size;
-    status = create(step, vain, NULL, &w->provider, out);
+    status = create_checked(step, create, vain, NULL, &w->provider, out);
     give_back(pool, w->scratch);
     w->scratch = NULL;
     return wai_xnn_check(status, step, diag);
@@ -237,7 +247,8 @@ wai_status wai_xnn_pack_with(const wai_step *step, wai_xnn_create *create, const
         return status;
     }
     xnn_operator_t op = NULL;
-    status = wai_xnn_check(create(step, data, bias, &w.provider, &op), step, diag);
+    status =
+        wai_xnn_check(create_checked(step, create, data, bias, &w.provider, &op), step, diag);
     if (status == WAI_OK) {
         (void)xnn_delete_operator(op);
         *packed = w.data;
