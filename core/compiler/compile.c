@@ -41,8 +41,9 @@ static wai_status import(wai_graph *graph, wai_bytes onnx, const wai_compile_opt
 }
 
 static wai_status run_passes(wai_graph *graph, const wai_compile_options *options) {
-    for (const wai_pass *pass = wai_passes; pass->name != NULL; pass++) {
-        if (!options->optimize && !pass->required) {
+    for (size_t i = 0; i < wai_pass_count; i++) {
+        const wai_pass *pass = &wai_passes[i];
+        if (!options->optimize && !pass->always) {
             continue;
         }
         graph->cursor = NULL;
