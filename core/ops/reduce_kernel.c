@@ -1,0 +1,354 @@
+/*
+ * reduce_kernel.c - sums, means, extremes over axes.
+ *
+ * Neighbouring axes of one fate are joined. If the last ones are reduced, an
+ * output element is made of contiguous runs; if they are kept, rows are
+ * accumulated into a tile of output columns.
+ *
+ * Sums: f32 lanes over blocks of a few hundred elements, f64 over the blocks.
+ * The order is fixed by the shape alone, so that every build gives the same
+ * bits; the error is that of some 16 f32 additions. (All in f64 would halve
+ * the speed.)
+ */
+#include <math.h>
+
+#include "ops/emit.h"
+#include "ops/integers.h"
+#include "ops/vector.h"
+
+typedef struct loops {
+    uint32_t rank;
+    size_t count; /* product of dims */
+    size_t dims[WAI_MAX_RANK], strides[WAI_MAX_RANK];
+} loops;
+
+typedef struct reduce_plan {
+    loops kept, reduced; /* without the innermost, contiguous axis          */
+    size_t columns;      /* kept elements innermost; 1 if they are reduced  */
+    size_t run;          /* reduced elements innermost; 1 if they are kept  */
+} reduce_plan;
+
+typedef struct place {
+    size_t index[WAI_MAX_RANK];
+    size_t at;
+} place;
+
+static void advance(const loops *l, place *p) {
+    for (uint32_t i = l->rank; i-- > 0;) {
+        p->at += l->strides[i];
+        if (++p->index[i] < l->dims[i]) {
+            return;
+        }
+        p->at -= l->strides[i] * l->dims[i];
+        p->index[i] = 0;
+    }
+}
+
+static void add_loop(loops *l, size_t dim, size_t stride, bool joined) {
+    if (joined) {
+        l->dims[l->rank - 1] *= dim;
+        l->strides[l->rank - 1] = stride;
+    } else {
+        l->dims[l->rank] = dim;
+        l->strides[l->rank++] = stride;
+    }
+}
+
+static void take_innermost(loops *l, size_t *dim) {
+    *dim = l->dims[--l->rank];
+}
+
+static void plan_init(reduce_plan *plan, const wai_type *type, uint32_t axes) {
+    size_t strides[WAI_MAX_RANK];
+    wai_type_strides(type, strides);
+    bool any = false, last = false; /* fate of the axis before */
+    for (uint32_t i = 0; i < type->rank; i++) {
+        bool reduced = (axes >> i & 1u) != 0;
+        if (type->dims[i] != 1) {
+            add_loop(reduced ? &plan->reduced : &plan->kept, type->dims[i], strides[i],
+                     any && last == reduced);
+            any = true;
+            last = reduced;
+        }
+    }
+    plan->columns = plan->run = 1;
+    if (any) {
+        take_innermost(last ? &plan->reduced : &plan->kept, last ? &plan->run : &plan->columns);
+    }
+    loops *both[] = {&plan->kept, &plan->reduced};
+    for (uint32_t k = 0; k < 2; k++) {
+        both[k]->count = 1;
+        for (uint32_t i = 0; i < both[k]->rank; i++) {
+            both[k]->count *= both[k]->dims[i];
+        }
+    }
+}
+
+/* ---- f32 ----------------------------------------------------------------- */
+
+#define LANES 16
+#define BLOCK_ROWS 16 /* f32 additions in a row before f64 takes over */
+#define COLUMNS 256
+
+#define PLUS(a, b) ((a) + (b))
+#define TIMES(a, b) ((a) * (b))
+#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a)) /* NaN stays */
+#define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
+
+/* run: of `count` contiguous elements. rows: accumulate a row into acc.
+ * merge: of two results. `shift` is for log_sum_exp. */
+#define REDUCTION(name, first, map, combine)                                                       \
+    static double run_##name(const float *in, size_t count, float shift) {                         \
+        double total = first;                                                                      \
+        (void)shift;                                                                               \
+        while (count >= LANES) {                                                                   \
+            float lane[LANES];                                                                     \
+            for (size_t j = 0; j < LANES; j++) {                                                   \
+                lane[j] = first;                                                                   \
+            }                                                                                      \
+            for (size_t k = 0; k < BLOCK_ROWS && count >= LANES; k++) {                            \
+                WAI_VECTOR_LOOP                                                                    \
+                for (size_t j = 0; j < LANES; j++) {                                               \
+                    float x = in[j];                                                               \
+                    float y = (map);                                                               \
+                    lane[j] = combine(lane[j], y);                                                 \
+                }                                                                                  \
+                in += LANES;                                                                       \
+                count -= LANES;                                                                    \
+            }                                                                                      \
+            for (size_t half = LANES / 2; half > 0; half /= 2) {                                   \
+                for (size_t j = 0; j < half; j++) {                                                \
+                    lane[j] = combine(lane[j], lane[j + half]);                                    \
+                }                                                                                  \
+            }                                                                                      \
+            total = combine(total, lane[0]);                                                       \
+        }                                                                                          \
+        for (size_t j = 0; j < count; j++) {                                                       \
+            float x = in[j];                                                                       \
+            float y = (map);                                                                       \
+            total = combine(total, y);                                                             \
+        }                                                                                          \
+        return total;                                                                              \
+    }                                                                                              \
+    static void rows_##name(float *acc, const float *in, size_t count, const float *shifts) {      \
+        (void)shifts;                                                                              \
+        WAI_VECTOR_LOOP                                                                            \
+        for (size_t j = 0; j < count; j++) {                                                       \
+            float x = in[j];                                                                       \
+            SHIFT_##name;                                                                          \
+            float y = (map);                                                                       \
+            acc[j] = combine(acc[j], y);                                                           \
+        }                                                                                          \
+    }                                                                                              \
+    static double merge_##name(double a, double b) {                                               \
+        return combine(a, b);                                                                      \
+    }
+
+#define SHIFT_sum
+#define SHIFT_abs
+#define SHIFT_square
+#define SHIFT_prod
+#define SHIFT_max
+#define SHIFT_min
+#define SHIFT_exp float shift = shifts[j]
+
+REDUCTION(sum, 0.0f, x, PLUS)
+REDUCTION(abs, 0.0f, wai_abs(x), PLUS)
+REDUCTION(square, 0.0f, x *x, PLUS)
+REDUCTION(exp, 0.0f, wai_exp(x - shift), PLUS)
+REDUCTION(prod, 1.0f, x, TIMES)
+REDUCTION(max, -INFINITY, x, LARGER)
+REDUCTION(min, INFINITY, x, SMALLER)
+
+typedef struct reduction {
+    float first;
+    double (*run)(const float *in, size_t count, float shift);
+    void (*rows)(float *acc, const float *in, size_t count, const float *shifts);
+    double (*merge)(double a, double b);
+} reduction;
+
+#define ROW(name, first) {first, run_##name, rows_##name, merge_##name}
+
+static const reduction reductions[] = {
+    [WAI_REDUCE_SUM] = ROW(sum, 0.0f),
+    [WAI_REDUCE_MEAN] = ROW(sum, 0.0f),
+    [WAI_REDUCE_MAX] = ROW(max, -INFINITY),
+    [WAI_REDUCE_MIN] = ROW(min, INFINITY),
+    [WAI_REDUCE_PROD] = ROW(prod, 1.0f),
+    [WAI_REDUCE_L1] = ROW(abs, 0.0f),
+    [WAI_REDUCE_L2] = ROW(square, 0.0f),
+    [WAI_REDUCE_LOG_SUM] = ROW(sum, 0.0f),
+    [WAI_REDUCE_LOG_SUM_EXP] = ROW(exp, 0.0f),
+    [WAI_REDUCE_SUM_SQUARE] = ROW(square, 0.0f),
+};
+
+static float finish(uint32_t kind, double total, double count, float shift) {
+    switch (kind) {
+    case WAI_REDUCE_MEAN: return (float)(total / count);
+    case WAI_REDUCE_L2: return (float)sqrt(total);
+    case WAI_REDUCE_LOG_SUM: return (float)log(total);
+    case WAI_REDUCE_LOG_SUM_EXP: return (float)(log(total) + shift);
+    default: return (float)total;
+    }
+}
+
+/* What log_sum_exp takes off before exp: the maximum, if that is finite. */
+static float shift_of(double max) {
+    return isinf(max) ? 0.0f : (float)max;
+}
+
+static double reduce_runs(const reduction *r, const reduce_plan *plan, const float *in,
+                          float shift) {
+    double total = r->first;
+    place p = {{0}, 0};
+    for (size_t i = 0; i < plan->reduced.count; i++) {
+        total = r->merge(total, r->run(in + p.at, plan->run, shift));
+        advance(&plan->reduced, &p);
+    }
+    return total;
+}
+
+static void reduce_tile(const reduction *r, const reduce_plan *plan, const float *in,
+                        size_t columns, const float *shifts, double *total) {
+    float acc[COLUMNS];
+    place p = {{0}, 0};
+    for (size_t j = 0; j < columns; j++) {
+        total[j] = r->first;
+    }
+    for (size_t done = 0; done < plan->reduced.count;) {
+        for (size_t j = 0; j < columns; j++) {
+            acc[j] = r->first;
+        }
+        for (size_t k = 0; k < BLOCK_ROWS && done < plan->reduced.count; k++, done++) {
+            r->rows(acc, in + p.at, columns, shifts);
+            advance(&plan->reduced, &p);
+        }
+        for (size_t j = 0; j < columns; j++) {
+            total[j] = r->merge(total[j], acc[j]);
+        }
+    }
+}
+
+static void reduce_columns(uint32_t kind, const reduce_plan *plan, const float *in, float *out) {
+    double total[COLUMNS];
+    float shifts[COLUMNS];
+    double count = (double)plan->reduced.count;
+    for (size_t j = 0; j < plan->columns; j += COLUMNS) {
+        size_t columns = plan->columns - j < COLUMNS ? plan->columns - j : COLUMNS;
+        for (size_t i = 0; i < columns; i++) {
+            shifts[i] = 0;
+        }
+        if (kind == WAI_REDUCE_LOG_SUM_EXP) {
+            reduce_tile(&reductions[WAI_REDUCE_MAX], plan, in + j, columns, shifts, total);
+            for (size_t i = 0; i < columns; i++) {
+                shifts[i] = shift_of(total[i]);
+            }
+        }
+        reduce_tile(&reductions[kind], plan, in + j, columns, shifts, total);
+        for (size_t i = 0; i < columns; i++) {
+            out[j + i] = finish(kind, total[i], count, shifts[i]);
+        }
+    }
+}
+
+static void reduce_floats(uint32_t kind, const reduce_plan *plan, const float *in, float *out) {
+    place p = {{0}, 0};
+    double count = (double)(plan->reduced.count * plan->run);
+    for (size_t i = 0; i < plan->kept.count; i++, out += plan->columns) {
+        const float *start = in + p.at;
+        if (plan->columns != 1) {
+            reduce_columns(kind, plan, start, out);
+        } else {
+            float shift = 0;
+            if (kind == WAI_REDUCE_LOG_SUM_EXP) {
+                shift = shift_of(reduce_runs(&reductions[WAI_REDUCE_MAX], plan, start, 0));
+            }
+            double total = reduce_runs(&reductions[kind], plan, start, shift);
+            *out = finish(kind, total, count, shift);
+        }
+        advance(&plan->kept, &p);
+    }
+}
+
+/* ---- integers: shape arithmetic, kept simple ------------------------------ */
+
+static int64_t add_integer(uint32_t kind, int64_t total, int64_t x) {
+    uint64_t bits = (uint64_t)x;
+    switch (kind) {
+    case WAI_REDUCE_MAX: return x > total ? x : total;
+    case WAI_REDUCE_MIN: return x < total ? x : total;
+    case WAI_REDUCE_PROD: return (int64_t)((uint64_t)total * bits);
+    case WAI_REDUCE_L1: return (int64_t)((uint64_t)total + (x < 0 ? 0 - bits : bits));
+    case WAI_REDUCE_SUM_SQUARE: return (int64_t)((uint64_t)total + bits * bits);
+    default: return (int64_t)((uint64_t)total + bits);
+    }
+}
+
+static int64_t first_integer(uint32_t kind, wai_dtype dtype) {
+    switch (kind) {
+    case WAI_REDUCE_MAX: return dtype == WAI_I32 ? INT32_MIN : INT64_MIN;
+    case WAI_REDUCE_MIN: return dtype == WAI_I32 ? INT32_MAX : INT64_MAX;
+    default: return kind == WAI_REDUCE_PROD;
+    }
+}
+
+static int64_t reduce_integer(uint32_t kind, wai_dtype dtype, const reduce_plan *plan,
+                              const uint8_t *in) {
+    int64_t chunk[WAI_CHUNK], total = first_integer(kind, dtype);
+    size_t width = wai_dtype_size(dtype);
+    place p = {{0}, 0};
+    for (size_t i = 0; i < plan->reduced.count; i++) {
+        for (size_t done = 0; done < plan->run; done += WAI_CHUNK) {
+            size_t part = plan->run - done < WAI_CHUNK ? plan->run - done : WAI_CHUNK;
+            wai_integers_load(chunk, dtype, in + (p.at + done) * width, part);
+            for (size_t j = 0; j < part; j++) {
+                total = add_integer(kind, total, chunk[j]);
+            }
+        }
+        advance(&plan->reduced, &p);
+    }
+    int64_t count = (int64_t)(plan->reduced.count * plan->run);
+    if (kind == WAI_REDUCE_MEAN) {
+        return count != 0 ? total / count : 0;
+    }
+    return total;
+}
+
+static void reduce_integers(uint32_t kind, wai_dtype dtype, const reduce_plan *plan,
+                            const uint8_t *in, uint8_t *out) {
+    size_t width = wai_dtype_size(dtype);
+    place p = {{0}, 0};
+    for (size_t i = 0; i < plan->kept.count; i++) {
+        for (size_t j = 0; j < plan->columns; j++, out += width) {
+            int64_t total = reduce_integer(kind, dtype, plan, in + (p.at + j) * width);
+            wai_integers_store(out, dtype, &total, 1);
+        }
+        advance(&plan->kept, &p);
+    }
+}
+
+/* ---- step ------------------------------------------------------------------ */
+
+static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    reduce_plan *plan = wai_pool_alloc(pool, sizeof *plan);
+    if (plan == NULL) {
+        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *plan);
+    }
+    plan_init(plan, &step->in[0].type, ((const wai_reduce_params *)step->params)->axes);
+    step->state = plan;
+    return WAI_OK;
+}
+
+static wai_status run(wai_step *step, wai_diag *diag) {
+    (void)diag;
+    const wai_reduce_params *p = step->params;
+    wai_dtype dtype = step->in[0].type.dtype;
+    if (dtype == WAI_F32) {
+        reduce_floats(p->kind, step->state, step->in[0].data, step->out[0].data);
+    } else {
+        reduce_integers(p->kind, dtype, step->state, step->in[0].data, step->out[0].data);
+    }
+    return WAI_OK;
+}
+
+const wai_kernel wai_op_reduce_kernel = {.prepare = prepare, .run = run};
