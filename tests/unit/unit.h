@@ -4,15 +4,16 @@
 
 /* cmocka wants these before itself. */
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 /* A whole file of the project, in a block of exactly its size so that a read
  * past the end is caught, 64-byte aligned. Fails the test when it is missing. */
