@@ -132,7 +132,8 @@ static void add_io(text *t, const char *what, const wai_graph_io *io, uint32_t c
     for (uint32_t i = 0; i < count; i++) {
         addf(t, "%s ", what);
         add_value(t, io[i].value);
-        addf(t, " %s \"%s\"\n", wai_type_text(&io[i].value->type, type), io[i].name);
+        addf(t, " %s \"%s\"", wai_type_text(&io[i].value->type, type), io[i].name);
+        add(t, "\n"); /* a formatted one would come out as ? */
     }
 }
 
@@ -153,7 +154,8 @@ const char *wai_graph_dump(wai_graph *graph) {
         }
         add(&t, ")");
         add_params(&t, node);
-        addf(&t, " \"%s\"\n", node->name != NULL ? node->name : "");
+        addf(&t, " \"%s\"", node->name != NULL ? node->name : "");
+        add(&t, "\n");
     }
     add_io(&t, "output", graph->outputs, graph->output_count);
     return t.failed ? NULL : t.data;
