@@ -6,6 +6,8 @@
  * write whole cache lines and stay within 8 KB. */
 #define TILE 32u
 
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
 uint64_t wai_move_flops(const wai_signature *s) {
@@ -84,65 +86,193 @@ typedef struct plane {
     ptrdiff_t in_stride, out_stride; /* bytes from row to row of each        */
 } plane;
 
-static void transpose_4x4(uint8_t *out, ptrdiff_t out_stride, const uint8_t *in,
-                          ptrdiff_t in_stride) {
-    u32x4 r0, r1, r2, r3;
-    __builtin_memcpy(&r0, in, 16);
-    __builtin_memcpy(&r1, in + in_stride, 16);
-    __builtin_memcpy(&r2, in + 2 * in_stride, 16);
-    __builtin_memcpy(&r3, in + 3 * in_stride, 16);
-    u32x4 low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
-    u32x4 low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-    u32x4 high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-    u32x4 high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-    r0 = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
-    r1 = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-    r2 = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-    r3 = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
-    __builtin_memcpy(out, &r0, 16);
-    __builtin_memcpy(out + out_stride, &r1, 16);
-    __builtin_memcpy(out + 2 * out_stride, &r2, 16);
-    __builtin_memcpy(out + 3 * out_stride, &r3, 16);
-}
+/* Interleave halves: 32-bit lanes of a and b alternating. */
+#define LOW_32(a, b)  (u32x4) __builtin_shufflevector((u32x4)(a), (u32x4)(b), 0, 4, 1, 5)
+#define HIGH_32(a, b) (u32x4) __builtin_shufflevector((u32x4)(a), (u32x4)(b), 2, 6, 3, 7)
 
-/* Any part of a plane, element by element. */
-static void transpose_plainly(const plane *p, size_t element, uint8_t *out, const uint8_t *in,
-                              size_t row, size_t rows, size_t column, size_t columns) {
-    ptrdiff_t size = (ptrdiff_t)element;
-    for (size_t c = column; c < column + columns; c++) {
-        strided_row(element, out + (ptrdiff_t)c * p->out_stride + (ptrdiff_t)row * size, size,
-                    in + (ptrdiff_t)row * p->in_stride + (ptrdiff_t)c * size, p->in_stride, rows);
-    }
-}
-
-static void transpose_tile_32(const plane *p, uint8_t *out, const uint8_t *in, size_t row,
-                              size_t rows, size_t column, size_t columns) {
-    size_t whole_rows = rows & ~(size_t)3, whole_columns = columns & ~(size_t)3;
-    for (size_t c = column; c < column + whole_columns; c += 4) {
-        for (size_t r = row; r < row + whole_rows; r += 4) {
-            transpose_4x4(out + (ptrdiff_t)c * p->out_stride + (ptrdiff_t)r * 4, p->out_stride,
-                          in + (ptrdiff_t)r * p->in_stride + (ptrdiff_t)c * 4, p->in_stride);
+/* The first `count` (1..4) floats of a vector; 4 where the compiler knows. */
+static inline void store_part(uint8_t *out, u32x4 v, size_t count) {
+    if (count == 4) {
+        __builtin_memcpy(out, &v, 16);
+    } else if (count == 1) {
+        __builtin_memcpy(out, &v, 4);
+    } else {
+        __builtin_memcpy(out, &v, 8);
+        if (count == 3) {
+            uint32_t third = v[2];
+            __builtin_memcpy(out + 8, &third, 4);
         }
     }
-    if (whole_columns < columns) {
-        transpose_plainly(p, 4, out, in, row, rows, column + whole_columns,
-                          columns - whole_columns);
+}
+
+/* Up to 4 rows of up to 4 elements; whole vectors are read from the rows. */
+static inline void block_32(uint8_t *out, ptrdiff_t out_stride, const uint8_t *in,
+                            ptrdiff_t in_stride, size_t rows, size_t columns) {
+    u32x4 r0, r1, r2, r3;
+    __builtin_memcpy(&r0, in, 16);
+    r1 = r2 = r3 = r0;
+    if (rows > 1) {
+        __builtin_memcpy(&r1, in + in_stride, 16);
     }
-    if (whole_rows < rows && whole_columns > 0) {
-        transpose_plainly(p, 4, out, in, row + whole_rows, rows - whole_rows, column,
-                          whole_columns);
+    if (rows > 2) {
+        __builtin_memcpy(&r2, in + 2 * in_stride, 16);
     }
+    if (rows > 3) {
+        __builtin_memcpy(&r3, in + 3 * in_stride, 16);
+    }
+    u32x4 low02 = LOW_32(r0, r2), low13 = LOW_32(r1, r3);
+    u32x4 high02 = HIGH_32(r0, r2), high13 = HIGH_32(r1, r3);
+    store_part(out, LOW_32(low02, low13), rows);
+    if (columns > 1) {
+        store_part(out + out_stride, HIGH_32(low02, low13), rows);
+    }
+    if (columns > 2) {
+        store_part(out + 2 * out_stride, LOW_32(high02, high13), rows);
+    }
+    if (columns > 3) {
+        store_part(out + 3 * out_stride, HIGH_32(high02, high13), rows);
+    }
+}
+
+static inline uint64_t half_of(u32x4 v, int half) {
+    uint64_t bits[2];
+    __builtin_memcpy(bits, &v, 16);
+    return bits[half];
+}
+
+static void store_halves(uint8_t *out, ptrdiff_t out_stride, u32x4 v) {
+    uint64_t low = half_of(v, 0), high = half_of(v, 1);
+    __builtin_memcpy(out, &low, 8);
+    __builtin_memcpy(out + out_stride, &high, 8);
+}
+
+/* 4 rows of 4 elements of 2 bytes */
+static void block_16(uint8_t *out, ptrdiff_t out_stride, const uint8_t *in, ptrdiff_t in_stride) {
+    u16x8 r[4] = {{0}, {0}, {0}, {0}};
+    for (int i = 0; i < 4; i++) {
+        __builtin_memcpy(&r[i], in + i * in_stride, 8);
+    }
+    u16x8 a = __builtin_shufflevector(r[0], r[1], 0, 8, 1, 9, 2, 10, 3, 11);
+    u16x8 b = __builtin_shufflevector(r[2], r[3], 0, 8, 1, 9, 2, 10, 3, 11);
+    store_halves(out, out_stride, LOW_32(a, b));
+    store_halves(out + 2 * out_stride, out_stride, HIGH_32(a, b));
+}
+
+/* 8 rows of 8 bytes */
+static void block_8(uint8_t *out, ptrdiff_t out_stride, const uint8_t *in, ptrdiff_t in_stride) {
+    u8x16 r[8] = {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}};
+    u16x8 pair[4];
+    for (int i = 0; i < 8; i++) {
+        __builtin_memcpy(&r[i], in + i * in_stride, 8);
+    }
+    for (int i = 0; i < 4; i++) {
+        pair[i] = (u16x8)__builtin_shufflevector(r[2 * i], r[2 * i + 1], 0, 16, 1, 17, 2, 18, 3, 19,
+                                                 4, 20, 5, 21, 6, 22, 7, 23);
+    }
+    u16x8 low03 = __builtin_shufflevector(pair[0], pair[1], 0, 8, 1, 9, 2, 10, 3, 11);
+    u16x8 high03 = __builtin_shufflevector(pair[0], pair[1], 4, 12, 5, 13, 6, 14, 7, 15);
+    u16x8 low47 = __builtin_shufflevector(pair[2], pair[3], 0, 8, 1, 9, 2, 10, 3, 11);
+    u16x8 high47 = __builtin_shufflevector(pair[2], pair[3], 4, 12, 5, 13, 6, 14, 7, 15);
+    store_halves(out, out_stride, LOW_32(low03, low47));
+    store_halves(out + 2 * out_stride, out_stride, HIGH_32(low03, low47));
+    store_halves(out + 4 * out_stride, out_stride, LOW_32(high03, high47));
+    store_halves(out + 6 * out_stride, out_stride, HIGH_32(high03, high47));
+}
+
+/* A part of a plane: first row and column, and how many of each. */
+typedef struct part {
+    size_t row, rows, column, columns;
+} part;
+
+/* Element by element. */
+static void transpose_plainly(const plane *p, size_t element, uint8_t *out, const uint8_t *in,
+                              part t) {
+    ptrdiff_t size = (ptrdiff_t)element, row = (ptrdiff_t)t.row;
+    for (ptrdiff_t c = (ptrdiff_t)t.column; c < (ptrdiff_t)(t.column + t.columns); c++) {
+        strided_row(element, out + c * p->out_stride + row * size, size,
+                    in + row * p->in_stride + c * size, p->in_stride, t.rows);
+    }
+}
+
+/*
+ * The last 1..3 columns, by whole vectors: those read on into the next row,
+ * which is no harm as long as the plane goes on that far. Returns how many
+ * rows could be done so.
+ */
+static size_t transpose_last_columns(const plane *p, uint8_t *out, const uint8_t *in, part t) {
+    ptrdiff_t column = (ptrdiff_t)t.column;
+    ptrdiff_t end = ((ptrdiff_t)p->rows - 1) * p->in_stride + (ptrdiff_t)p->columns * 4;
+    size_t done = 0;
+    for (; p->in_stride > 0 && done + 4 <= t.rows; done += 4) {
+        ptrdiff_t row = (ptrdiff_t)(t.row + done);
+        if ((row + 3) * p->in_stride + column * 4 + 16 > end) {
+            break;
+        }
+        block_32(out + column * p->out_stride + row * 4, p->out_stride,
+                 in + row * p->in_stride + column * 4, p->in_stride, 4, t.columns);
+    }
+    return done;
+}
+
+static void transpose_tile_32(const plane *p, uint8_t *out, const uint8_t *in, part t) {
+    size_t whole_rows = t.rows & ~(size_t)3, whole_columns = t.columns & ~(size_t)3;
+    size_t rest = t.rows - whole_rows;
+    for (size_t c = t.column; c < t.column + whole_columns; c += 4) {
+        const uint8_t *from = in + (ptrdiff_t)t.row * p->in_stride + (ptrdiff_t)c * 4;
+        uint8_t *to = out + (ptrdiff_t)c * p->out_stride + (ptrdiff_t)t.row * 4;
+        for (size_t r = 0; r < whole_rows; r += 4) {
+            block_32(to + r * 4, p->out_stride, from + (ptrdiff_t)r * p->in_stride, p->in_stride, 4,
+                     4);
+        }
+        if (rest != 0) {
+            block_32(to + whole_rows * 4, p->out_stride,
+                     from + (ptrdiff_t)whole_rows * p->in_stride, p->in_stride, rest, 4);
+        }
+    }
+    if (whole_columns < t.columns) {
+        t.column += whole_columns;
+        t.columns -= whole_columns;
+        size_t done = transpose_last_columns(p, out, in, t);
+        t.row += done;
+        t.rows -= done;
+        transpose_plainly(p, 4, out, in, t);
+    }
+}
+
+typedef void (*block_function)(uint8_t *out, ptrdiff_t out_stride, const uint8_t *in,
+                               ptrdiff_t in_stride);
+
+/* Elements of 1 or 2 bytes: squares by `block`, the rest plainly. */
+static void transpose_tile(const plane *p, size_t element, block_function block, size_t edge,
+                           uint8_t *out, const uint8_t *in, part t) {
+    ptrdiff_t size = (ptrdiff_t)element;
+    size_t whole_rows = t.rows & ~(edge - 1), whole_columns = t.columns & ~(edge - 1);
+    for (size_t c = t.column; c < t.column + whole_columns; c += edge) {
+        for (size_t r = t.row; r < t.row + whole_rows; r += edge) {
+            block(out + (ptrdiff_t)c * p->out_stride + (ptrdiff_t)r * size, p->out_stride,
+                  in + (ptrdiff_t)r * p->in_stride + (ptrdiff_t)c * size, p->in_stride);
+        }
+    }
+    part right = {t.row, t.rows, t.column + whole_columns, t.columns - whole_columns};
+    part below = {t.row + whole_rows, t.rows - whole_rows, t.column, whole_columns};
+    transpose_plainly(p, element, out, in, right);
+    transpose_plainly(p, element, out, in, below);
 }
 
 static void transpose_plane(const plane *p, size_t element, uint8_t *out, const uint8_t *in) {
-    for (size_t column = 0; column < p->columns; column += TILE) {
-        size_t columns = p->columns - column < TILE ? p->columns - column : TILE;
-        for (size_t row = 0; row < p->rows; row += TILE) {
-            size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
+    part t;
+    for (t.column = 0; t.column < p->columns; t.column += TILE) {
+        t.columns = p->columns - t.column < TILE ? p->columns - t.column : TILE;
+        for (t.row = 0; t.row < p->rows; t.row += TILE) {
+            t.rows = p->rows - t.row < TILE ? p->rows - t.row : TILE;
             if (element == 4) {
-                transpose_tile_32(p, out, in, row, rows, column, columns);
+                transpose_tile_32(p, out, in, t);
+            } else if (element == 2) {
+                transpose_tile(p, 2, block_16, 4, out, in, t);
+            } else if (element == 1) {
+                transpose_tile(p, 1, block_8, 8, out, in, t);
             } else {
-                transpose_plainly(p, element, out, in, row, rows, column, columns);
+                transpose_plainly(p, element, out, in, t);
             }
         }
     }

@@ -283,22 +283,51 @@ static void blend_taps(float *out, const float *in, const uint32_t *index, const
     }
 }
 
+/*
+ * The positions of one row whose elements are 1, 2 or 3 floats wide, two taps
+ * each: pixels are computed as vectors of 4 floats of which the first `inner`
+ * count, the next pixel overwrites the rest. Returns how many positions were
+ * safe to do so; index is ascending.
+ */
+static size_t blend_narrow(float *out, const float *in, const wai_resize_table *t, size_t in_dim,
+                           size_t out_dim, size_t inner) {
+    const uint32_t *index = t->index;
+    const float *weight = t->weight;
+    size_t i = 0;
+    if (inner == 1) {
+        for (; i < out_dim; i++, index += 2, weight += 2) {
+            out[i] = in[index[0]] * weight[0] + in[index[1]] * weight[1];
+        }
+        return i;
+    }
+    for (; i * inner + 4 <= out_dim * inner; i++, index += 2, weight += 2) {
+        if (index[1] * inner + 4 > in_dim * inner) {
+            break;
+        }
+        f32x4 v =
+            load4(in + index[0] * inner) * weight[0] + load4(in + index[1] * inner) * weight[1];
+        store4(out + i * inner, v);
+    }
+    return i;
+}
+
 /* in[outer][in_dim][inner] -> out[outer][out_dim][inner] */
 static void interpolate(float *out, const float *in, const wai_resize_table *t, size_t outer,
                         size_t in_dim, size_t out_dim, size_t inner, float extrapolation) {
+    bool narrow = t->taps == 2 && inner < 4 && !t->crops;
     for (size_t o = 0; o < outer; o++, in += in_dim * inner) {
-        const uint32_t *index = t->index;
-        const float *weight = t->weight;
-        for (size_t i = 0; i < out_dim; i++, index += t->taps, weight += t->taps, out += inner) {
+        size_t i = narrow ? blend_narrow(out, in, t, in_dim, out_dim, inner) : 0;
+        const uint32_t *index = t->index + i * t->taps;
+        const float *weight = t->weight + i * t->taps;
+        out += i * inner;
+        for (; i < out_dim; i++, index += t->taps, weight += t->taps, out += inner) {
             if (index[0] == WAI_RESIZE_OUTSIDE) {
                 fill(out, extrapolation, inner);
-            } else if (t->taps != 2) {
-                blend_taps(out, in, index, weight, t->taps, inner);
-            } else if (inner == 1) {
-                *out = in[index[0]] * weight[0] + in[index[1]] * weight[1];
-            } else {
+            } else if (t->taps == 2) {
                 blend2(out, in + index[0] * inner, in + index[1] * inner, weight[0], weight[1],
                        inner);
+            } else {
+                blend_taps(out, in, index, weight, t->taps, inner);
             }
         }
     }

@@ -11,6 +11,7 @@
 
 typedef struct wai_resize_table {
     uint32_t axis;
+    bool crops;      /* tf_crop: positions may be outside, or run backwards */
     uint32_t taps;   /* per output position; 1 for nearest                  */
     uint32_t *index; /* [out dim][taps]; consecutive, clamped to the input  */
     float *weight;   /* [out dim][taps]; NULL for nearest                   */

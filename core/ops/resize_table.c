@@ -135,6 +135,7 @@ bool wai_resize_build(wai_resize_table *table, const wai_resize_params *p, const
                       uint32_t axis, wai_pool *pool) {
     uint32_t out = p->dims[axis], dim = in->dims[axis];
     table->axis = axis;
+    table->crops = p->coordinates == WAI_RESIZE_TF_CROP;
     table->taps = (uint32_t)wai_resize_taps(p, axis);
     size_t count = (size_t)out * table->taps; /* bounded by infer */
     table->index = wai_pool_array(pool, count, sizeof *table->index);
