@@ -48,7 +48,10 @@ static wai_status find_opset(import *im) {
         im->opset = (uint32_t)opset->version;
         return WAI_OK;
     }
-    return wai_graph_fail(im->graph, WAI_ERR_MALFORMED, "the model names no ai.onnx opset");
+    /* Other domains alone (ai.onnx.ml) make a valid model, but none for us. */
+    return wai_graph_fail(im->graph,
+                          im->model->opset_count > 0 ? WAI_ERR_UNSUPPORTED : WAI_ERR_MALFORMED,
+                          "the model names no ai.onnx opset");
 }
 
 /* ---- names ---- */
