@@ -155,6 +155,8 @@ static void join_integers(uint32_t kind, wai_dtype dtype, uint8_t *out, const ui
     }
 }
 
+#define REPEATED 256
+
 /* ---- step ---------------------------------------------------------------- */
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
@@ -168,6 +170,34 @@ static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     return WAI_OK;
 }
 
+/*
+ * Rows of a few channels against one such row (a picture minus its means):
+ * the row, repeated in a buffer, makes long rows of the short ones. `which` is
+ * the input that repeats.
+ */
+static bool repeats(const wai_broadcast *b, uint32_t which) {
+    return b->rank == 1 && b->count <= REPEATED / 4 && b->strides[which][0] == 0 &&
+           b->inner[which] == 1 && b->strides[1 - which][0] == b->count;
+}
+
+static void run_repeated(const wai_broadcast *b, uint32_t kind, float *out, const float *const *in,
+                         uint32_t which) {
+    float buffer[REPEATED];
+    size_t whole = REPEATED / b->count * b->count;
+    size_t left = b->outer * b->count;
+    const float *dense = in[1 - which];
+    for (size_t i = 0; i < whole && i < left; i++) {
+        buffer[i] = in[which][i % b->count];
+    }
+    while (left > 0) {
+        size_t part = left < whole ? left : whole;
+        joins[kind](out, which == 0 ? buffer : dense, 1, which == 0 ? dense : buffer, 1, part);
+        dense += part;
+        out += part;
+        left -= part;
+    }
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_broadcast *b = step->state;
@@ -176,6 +206,11 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     size_t width = wai_dtype_size(dtype);
     const uint8_t *x = step->in[0].data, *y = step->in[1].data;
     uint8_t *out = step->out[0].data;
+    if (dtype == WAI_F32 && (repeats(b, 0) || repeats(b, 1))) {
+        const float *const in[] = {(const float *)x, (const float *)y};
+        run_repeated(b, kind, (float *)out, in, repeats(b, 0) ? 0 : 1);
+        return WAI_OK;
+    }
     wai_broadcast_place place = {{0}, {0}};
     for (size_t i = 0; i < b->outer; i++) {
         const uint8_t *row_x = x + place.at[0] * width, *row_y = y + place.at[1] * width;

@@ -94,7 +94,7 @@ static void log_softmax_row(float *out, const float *in, size_t count) {
                                                                        scrap, &part, NULL);
         sum += part;
     }
-    float log_sum = logf(sum);
+    float log_sum = wai_log(sum);
     WAI_VECTOR_LOOP
     for (size_t i = 0; i < count; i++) {
         out[i] = in[i] - max - log_sum;
@@ -130,7 +130,7 @@ static void softmax_columns(float *out, const float *in, size_t count, size_t st
         }
     }
     for (size_t j = 0; j < columns; j++) {
-        sum[j] = log ? logf(sum[j]) : 1.0f / sum[j];
+        sum[j] = log ? wai_log(sum[j]) : 1.0f / sum[j];
     }
     for (size_t k = 0; k < count; k++) {
         float *y = out + k * stride;

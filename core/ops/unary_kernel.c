@@ -60,7 +60,7 @@ static inline float gelu_tanh(float x) {
 }
 
 static inline float softplus(float x) {
-    return (x > 0.0f ? x : 0.0f) + log1pf(wai_exp(-wai_abs(x)));
+    return (x > 0.0f ? x : 0.0f) + wai_log1p(wai_exp(-wai_abs(x)));
 }
 
 MAP(abs, wai_abs(x))
@@ -73,7 +73,7 @@ MAP(sqrt, sqrtf(x))
 MAP(rsqrt, 1.0f / sqrtf(x))
 MAP(reciprocal, 1.0f / x)
 MAP(exp, wai_exp(x))
-MAP(log, logf(x))
+MAP(log, wai_log(x))
 MAP(sin, sinf(x))
 MAP(cos, cosf(x))
 MAP(tan, tanf(x))

@@ -12,6 +12,7 @@
 #ifndef WAI_VECTOR_H
 #define WAI_VECTOR_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -64,6 +65,43 @@ static inline float wai_exp(float x) {
     float low = wai_float_from_bits((uint32_t)(half + 127) << 23);
     float high = wai_float_from_bits((uint32_t)(n - half + 127) << 23);
     return p * low * high;
+}
+
+/*
+ * Natural logarithm within about 1 ulp: x = m 2^e with m in sqrt(1/2)..sqrt(2),
+ * and the polynomial of Moshier's Cephes logf for m.
+ */
+static inline float wai_log(float x) {
+    float scaled = x < 0x1p-126f ? x * 0x1p23f : x; /* subnormals */
+    uint32_t bits = wai_float_bits(scaled);
+    int32_t e = (int32_t)(bits - 0x3f3504f3u) >> 23;
+    float m = wai_float_from_bits(bits - ((uint32_t)e << 23));
+    float exponent = (float)(x < 0x1p-126f ? e - 23 : e);
+    float z = m - 1.0f;
+    float p = 7.0376836292e-2f;
+    p = p * z - 1.1514610310e-1f;
+    p = p * z + 1.1676998740e-1f;
+    p = p * z - 1.2420140846e-1f;
+    p = p * z + 1.4249322787e-1f;
+    p = p * z - 1.6668057665e-1f;
+    p = p * z + 2.0000714765e-1f;
+    p = p * z - 2.4999993993e-1f;
+    p = p * z + 3.3333331174e-1f;
+    float square = z * z;
+    float y = p * z * square + exponent * -2.12194440e-4f - 0.5f * square;
+    y = z + y + exponent * 0.693359375f;
+    y = x < INFINITY ? y : x; /* inf, NaN */
+    y = x < 0.0f ? NAN : y;
+    return x == 0.0f ? -INFINITY : y;
+}
+
+/* log(1 + x) for x in 0..1 within about 2 ulp. What 1 + x rounds away is put
+ * back by the factor x / ((1 + x) - 1); after Kahan. */
+static inline float wai_log1p(float x) {
+    float u = 1.0f + x;
+    float d = u - 1.0f;
+    float y = wai_log(u) * (x / d);
+    return d == 0.0f ? x : y;
 }
 
 /* 1 / (1 + e^-x), from the side on which nothing overflows. */
