@@ -28,6 +28,14 @@ static void show_stage(wai_graph *graph, const wai_compile_options *options, con
     }
 }
 
+static void show_plan(const wai_plan *plan, const wai_graph *graph,
+                      const wai_compile_options *options) {
+    if (options->on_stage != NULL) {
+        const char *text = wai_plan_dump(plan, graph);
+        options->on_stage(options->on_stage_context, "plan", text != NULL ? text : "");
+    }
+}
+
 static wai_status import(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options) {
     wai_onnx_model model;
     graph->status = wai_onnx_read(&model, onnx, graph->arena, graph->diag);
@@ -151,6 +159,7 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
         wai_plan_make(&plan, graph) != WAI_OK) {
         return graph->status;
     }
+    show_plan(&plan, graph, options);
     certificate.param_count = graph->param_count;
     certificate.flop_count = count_flops(graph);
     if (wai_package_write(&writer, graph, &plan, &certificate) != WAI_OK) {

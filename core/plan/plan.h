@@ -34,6 +34,13 @@ typedef struct wai_plan {
  */
 wai_status wai_plan_make(wai_plan *plan, wai_graph *graph);
 
+/*
+ * The plan as text, a line per step in order of running, every value with its
+ * address in the arena: `step 3: %7 f32[1,8] @128 = conv2d(%5@0, %6:const)`.
+ * In the graph's arena; NULL when that is used up.
+ */
+const char *wai_plan_dump(const wai_plan *plan, const wai_graph *graph);
+
 /* Offset of a value that is in the plan. */
 static inline uint64_t wai_plan_offset(const wai_plan *plan, const wai_value *value) {
     return plan->offsets[plan->index[value->id]];
