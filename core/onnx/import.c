@@ -30,8 +30,8 @@ static const onnx_row rows[] = {
 
 /* ---- opset ---- */
 
-#define FIRST_OPSET 7
-#define LAST_OPSET 21
+#define FIRST_OPSET 1
+#define LAST_OPSET 22
 
 static wai_status find_opset(import *im) {
     im->graph->scope = "opset_import";
