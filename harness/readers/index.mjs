@@ -1,6 +1,6 @@
 // What `run --input` takes: a table of file endings, and two generators.
 import { extname } from 'node:path';
-import { WasmAIError, closestName } from '../../web/errors.js';
+import { closestName, WasmAIError } from '../../web/errors.js';
 import { dtypeByName, elementCount, numberToHalf, typeText } from '../dtypes.mjs';
 import { readBytes } from '../files.mjs';
 import { readImage } from './image.mjs';

@@ -4,6 +4,9 @@ import { WasmAIError } from '../../web/errors.js';
 import { dtypeByOnnx } from '../dtypes.mjs';
 import { Model } from './onnx_schema.mjs';
 
+/** The dtype of a sequence, an optional or a map. */
+export const NOT_A_TENSOR = 'not a tensor';
+
 /** @param {Uint8Array} bytes @param {string} where */
 export function readOnnxSummary(bytes, where) {
   let model;
@@ -51,7 +54,11 @@ function slot({ name, type }) {
   const dims = tensor?.shape?.dim ?? [];
   return {
     name,
-    dtype: dtypeByOnnx(tensor?.elemType)?.name ?? `ONNX type ${tensor?.elemType ?? 'unknown'}`,
-    dims: dims.map(({ dimParam, dimValue }) => dimParam || Number(dimValue) || '?'),
+    dtype: tensor
+      ? (dtypeByOnnx(tensor.elemType)?.name ?? `ONNX type ${tensor.elemType}`)
+      : NOT_A_TENSOR,
+    dims: dims.map(
+      (dim) => dim.dimParam || (Object.hasOwn(dim, 'dimValue') ? Number(dim.dimValue) : '?'),
+    ),
   };
 }

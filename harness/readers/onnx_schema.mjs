@@ -31,7 +31,11 @@ const SCHEMA = {
         dataLocation: one(14, 'int32'),
       },
     },
-    Dimension: { fields: { dimValue: one(1, 'int64'), dimParam: one(2, 'string') } },
+    // A oneof, so that a size of 0 differs from no size.
+    Dimension: {
+      oneofs: { value: { oneof: ['dimValue', 'dimParam'] } },
+      fields: { dimValue: one(1, 'int64'), dimParam: one(2, 'string') },
+    },
     Shape: { fields: { dim: many(1, 'Dimension') } },
     TensorType: { fields: { elemType: one(1, 'int32'), shape: one(2, 'Shape') } },
     Type: { fields: { tensorType: one(1, 'TensorType') } },

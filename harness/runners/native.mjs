@@ -13,6 +13,7 @@ import { arrayFromBytes, bytesOf, dtypeByName, dtypeByNumber } from '../dtypes.m
 
 export const NATIVE_COMMAND = fileURLToPath(new URL('../../build/native/wai', import.meta.url));
 const execute = promisify(execFile);
+const PACKAGE = 'package.wai';
 const MAX_TEXT = 64 << 20;
 
 /** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
@@ -28,7 +29,7 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   const close = () => rm(folder, { recursive: true, force: true });
   try {
-    const file = join(folder, 'package.wai');
+    const file = join(folder, PACKAGE);
     await writeFile(file, packageBytes);
     const described = parse(await call(['info', file], where));
     return {
@@ -70,7 +71,8 @@ async function call(args, where) {
       .split('\t');
     if (error.code === 1 && fields.length === 4) {
       const place = fields[1] === '-1' ? '' : ` (byte ${fields[1]})`;
-      throw new WasmAIError(codeOfStatus(Number(fields[0])), fields[2] || where, fields[3] + place);
+      const culprit = fields[2].endsWith(PACKAGE) ? where : `${where} (${fields[2]})`;
+      throw new WasmAIError(codeOfStatus(Number(fields[0])), culprit, fields[3] + place);
     }
     const how = error.signal ? `signal ${error.signal}` : `exit code ${error.code}`;
     throw new WasmAIError(

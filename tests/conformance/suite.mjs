@@ -1,9 +1,9 @@
 // Finds and reads the tests of the ONNX project (package libonnx-testdata):
 // folders with model.onnx and test_data_set_N/{input,output}_I.pb.
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readTensorProto } from '../../harness/readers/pb.mjs';
 import { readOnnxSummary } from '../../harness/readers/onnx.mjs';
+import { readTensorProto } from '../../harness/readers/pb.mjs';
 
 export const SUITES = ['node', 'simple', 'pytorch-operator', 'pytorch-converted'];
 

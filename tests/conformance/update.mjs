@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { CLASSES, EXPECTATIONS, expectationsText, readExpectations } from './expectations.mjs';
 import { runAll } from './pool.mjs';
-import { SUITES, findTestData, listTests } from './suite.mjs';
+import { findTestData, listTests, SUITES } from './suite.mjs';
 
 const root = await findTestData();
 if (root === null) {
