@@ -31,7 +31,7 @@ wai_status wai_pass_fuse_clamp(wai_graph *graph) {
             continue;
         }
         const wai_clamp_params *clamp = node->params;
-        wai_node *before = wai_pass_behind(node->in[0]);
+        wai_node *before = wai_pass_behind(node->in[0], false);
         float *min;
         float *max;
         if (before == NULL || !bounds_of(before, &min, &max) || !(clamp->min <= clamp->max) ||

@@ -130,7 +130,7 @@ static wai_value *apply(wai_graph *graph, wai_node *node, uint32_t channels, con
 
 static bool fuse(wai_graph *graph, wai_node *node, uint32_t constant) {
     wai_value *x = node->in[1 - constant];
-    wai_node *before = wai_pass_behind(x);
+    wai_node *before = wai_pass_behind(x, true);
     if (before == NULL || !wai_value_is_constant(node->in[constant]) ||
         !wai_type_equal(&x->type, &node->out[0]->type) || !has_raw_weights(before)) {
         return false;

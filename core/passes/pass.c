@@ -96,7 +96,7 @@ bool wai_pass_keeps_bytes(const wai_type *type, const uint32_t *perm) {
     return rising;
 }
 
-wai_node *wai_pass_behind(const wai_value *value) {
+wai_node *wai_pass_behind(const wai_value *value, bool same_last) {
     if (wai_value_use_count(value) != 1) {
         return NULL;
     }
@@ -106,9 +106,9 @@ wai_node *wai_pass_behind(const wai_value *value) {
     }
     const wai_type *from = &reshape->in[0]->type;
     const wai_type *to = &value->type;
-    if (wai_value_use_count(reshape->in[0]) != 1 || from->rank == 0 || to->rank == 0 ||
-        from->dims[from->rank - 1] != to->dims[to->rank - 1]) {
-        return NULL;
-    }
-    return reshape->in[0]->producer;
+    bool same = from->rank != 0 && to->rank != 0 &&
+                from->dims[from->rank - 1] == to->dims[to->rank - 1];
+    return wai_value_use_count(reshape->in[0]) == 1 && (same || !same_last)
+               ? reshape->in[0]->producer
+               : NULL;
 }

@@ -52,10 +52,11 @@ bool wai_pass_fits(const wai_node *node, const void *params, wai_value *in0);
 bool wai_pass_keeps_bytes(const wai_type *type, const uint32_t *perm);
 
 /*
- * The node behind which `value` stands, looking through at most one reshape
- * that keeps the last axis; NULL if the node's output or the reshape's has any
- * other use. For folding something per channel into the node.
+ * The node that computes `value`, looking through at most one reshape, so that
+ * what follows can be folded into it; NULL if the node's output or the
+ * reshape's has any other use. `same_last`: the reshape must keep the last
+ * axis, that is, the channels.
  */
-wai_node *wai_pass_behind(const wai_value *value);
+wai_node *wai_pass_behind(const wai_value *value, bool same_last);
 
 #endif

@@ -45,20 +45,83 @@ static wai_value *simplify_transpose(wai_graph *graph, wai_node *node) {
     return wai_emit_transpose(graph, before->in[0], perm);
 }
 
+/* One slice that does what `first` and `second` do; false if a number does not
+ * fit. */
+static bool join_slices(wai_slice_params *out, const wai_slice_params *first,
+                        const wai_slice_params *second, uint32_t rank) {
+    *out = *second;
+    for (uint32_t i = 0; i < rank; i++) {
+        int64_t start = first->start[i] + (int64_t)second->start[i] * first->step[i];
+        int64_t step = (int64_t)first->step[i] * second->step[i];
+        if (second->dims[i] <= 1) {
+            step = 1; /* taken never */
+        }
+        if (second->dims[i] == 0) {
+            start = 0;
+        }
+        if (start < 0 || start > WAI_MAX_DIM || step > INT32_MAX || step < -INT32_MAX) {
+            return false;
+        }
+        out->start[i] = (uint32_t)start;
+        out->step[i] = (int32_t)step;
+    }
+    return true;
+}
+
 static wai_value *simplify_slice(wai_graph *graph, wai_node *node) {
-    (void)graph;
     const wai_slice_params *params = node->params;
-    for (uint32_t i = 0; i < node->in[0]->type.rank; i++) {
-        if (params->start[i] != 0 || params->step[i] != 1) {
+    uint32_t rank = node->in[0]->type.rank;
+    bool whole = true;
+    for (uint32_t i = 0; i < rank; i++) {
+        whole = whole && params->start[i] == 0 && params->step[i] == 1;
+    }
+    if (whole && same_type_input(node) != NULL) {
+        return node->in[0];
+    }
+    wai_node *before = wai_pass_producer(node->in[0], &wai_op_slice);
+    wai_slice_params joined;
+    return before != NULL && join_slices(&joined, before->params, params, rank)
+               ? wai_emit(graph, &wai_op_slice, &joined, before->in, 1)
+               : NULL;
+}
+
+/* f(reshape(x)) is reshape(f(x)): reshapes sink until they meet and cancel, or
+ * until what reads them wants them. */
+static wai_value *sink_reshape(wai_graph *graph, wai_node *node) {
+    wai_node *reshape = wai_pass_producer(node->in[0], &wai_op_reshape);
+    if (reshape == NULL || wai_value_use_count(node->in[0]) != 1) {
+        return NULL;
+    }
+    wai_value *out = wai_emit(graph, node->op, node->params, reshape->in, 1);
+    const wai_type *type = &node->out[0]->type;
+    return wai_emit_reshape(graph, out, type->rank, type->dims);
+}
+
+static wai_value *sink_reshapes(wai_graph *graph, wai_node *node) {
+    wai_value *in[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const wai_node *reshape = wai_pass_producer(node->in[i], &wai_op_reshape);
+        if (reshape == NULL || wai_value_use_count(node->in[i]) != 1 ||
+            !wai_type_equal(&node->in[i]->type, &node->out[0]->type)) {
             return NULL;
         }
+        in[i] = reshape->in[0];
     }
-    return same_type_input(node);
+    const wai_type *type = &node->out[0]->type;
+    return wai_type_equal(&in[0]->type, &in[1]->type)
+               ? wai_emit_reshape(graph, wai_emit(graph, node->op, node->params, in, 2), type->rank,
+                                  type->dims)
+               : NULL;
 }
 
 static wai_value *simplify_same_type(wai_graph *graph, wai_node *node) {
     (void)graph;
     return same_type_input(node);
+}
+
+static wai_value *simplify_cast(wai_graph *graph, wai_node *node) {
+    wai_value *same = same_type_input(node);
+    return same != NULL ? same : sink_reshape(graph, node);
 }
 
 static wai_value *simplify_concat(wai_graph *graph, wai_node *node) {
@@ -96,7 +159,7 @@ static wai_value *simplify_clamp(wai_graph *graph, wai_node *node) {
     }
     const wai_node *before = wai_pass_producer(node->in[0], &wai_op_clamp);
     if (before == NULL) {
-        return NULL;
+        return sink_reshape(graph, node);
     }
     const wai_clamp_params *inner = before->params;
     if (!(inner->min <= inner->max && outer->min <= outer->max)) {
@@ -173,7 +236,7 @@ static wai_value *simplify_binary(wai_graph *graph, wai_node *node) {
             return with_number(graph, x, params->kind, number, i == 1);
         }
     }
-    return NULL;
+    return sink_reshapes(graph, node);
 }
 
 static wai_value *simplify_broadcasting(wai_graph *graph, wai_node *node) {
@@ -188,13 +251,14 @@ static const struct {
     {&wai_op_reshape, simplify_reshape},
     {&wai_op_transpose, simplify_transpose},
     {&wai_op_slice, simplify_slice},
-    {&wai_op_cast, simplify_same_type},
+    {&wai_op_cast, simplify_cast},
     {&wai_op_expand, simplify_same_type},
     {&wai_op_tile, simplify_same_type},
     {&wai_op_pad, simplify_same_type},
     {&wai_op_concat, simplify_concat},
     {&wai_op_resize, simplify_resize},
     {&wai_op_clamp, simplify_clamp},
+    {&wai_op_unary, sink_reshape},
     {&wai_op_binary, simplify_binary},
     {&wai_op_compare, simplify_broadcasting},
     {&wai_op_where, simplify_broadcasting},

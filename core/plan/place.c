@@ -1,5 +1,6 @@
 /* Offsets for slots: one slot after the other into the tightest gap between
- * those already placed that live at the same time, in several orders. */
+ * those already placed that live at the same time, in several orders, each with
+ * some local search. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,10 @@
 /* Placing is quadratic in the number of slots; above this only the first order
  * is tried. */
 #define MANY_SLOTS 4096u
+
+/* Of one order, each: under a tenth of a second. */
+#define MAX_WORK 20000000u
+#define MAX_TRIES 1000u
 
 typedef struct ranked {
     uint64_t key[3]; /* larger first */
@@ -142,37 +147,116 @@ static void sum_live(uint64_t *tree, uint32_t n, const wai_slot *slots, uint32_t
     }
 }
 
+/* ---- search ---- */
+
+/* xorshift32: the same plan everywhere. */
+static uint32_t random_below(uint32_t *state, uint32_t count) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state % count;
+}
+
+/* Rank of the slot that ends the arena. */
+static uint32_t topmost(const wai_slot *slots, const ranked *ranks, uint32_t count) {
+    uint32_t top = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        const wai_slot *a = &slots[ranks[i].slot];
+        const wai_slot *b = &slots[ranks[top].slot];
+        if (a->offset + a->size > b->offset + b->size) {
+            top = i;
+        }
+    }
+    return top;
+}
+
+static void move_rank(ranked *ranks, uint32_t from, uint32_t to) {
+    ranked moved = ranks[from];
+    for (; from > to; from--) {
+        ranks[from] = ranks[from - 1];
+    }
+    for (; from < to; from++) {
+        ranks[from] = ranks[from + 1];
+    }
+    ranks[to] = moved;
+}
+
+typedef struct search {
+    wai_slot *slots;
+    ranked *ranks;
+    uint32_t *placed;
+    uint64_t *best_offsets;
+    uint64_t best, lower_bound;
+    uint32_t count;
+} search;
+
+static uint64_t place(search *s) {
+    uint64_t size = place_in_order(s->slots, s->ranks, s->count, s->placed);
+    if (size < s->best) {
+        s->best = size;
+        for (uint32_t i = 0; i < s->count; i++) {
+            s->best_offsets[i] = s->slots[i].offset;
+        }
+    }
+    return size;
+}
+
+/*
+ * Local search from the order in s->ranks: the slot on top, or one that lives
+ * at the same time, is placed earlier or later; what does not get worse is
+ * kept. Deterministic, and bounded by MAX_WORK visits of slots.
+ */
+static void improve(search *s) {
+    uint64_t visits = (uint64_t)s->count * s->count + 1;
+    uint64_t tries = MAX_WORK / visits;
+    tries = tries < MAX_TRIES ? tries : MAX_TRIES;
+    uint32_t state = 0x9e3779b9;
+    uint64_t size = place(s);
+    for (uint64_t t = 0; t < tries && s->best > s->lower_bound; t++) {
+        uint32_t from = topmost(s->slots, s->ranks, s->count);
+        const wai_slot *top = &s->slots[s->ranks[from].slot];
+        if (t % 2 == 1) {
+            uint32_t other = random_below(&state, s->count);
+            const wai_slot *slot = &s->slots[s->ranks[other].slot];
+            from = slot->first <= top->last && top->first <= slot->last ? other : from;
+        }
+        uint32_t to = random_below(&state, s->count);
+        move_rank(s->ranks, from, to);
+        uint64_t now = place(s);
+        if (now > size) {
+            move_rank(s->ranks, to, from);
+            place(s); /* offsets of the order that was kept */
+        } else {
+            size = now;
+        }
+    }
+}
+
 uint64_t wai_place_slots(wai_arena *arena, wai_slot *slots, uint32_t slot_count,
                          uint32_t time_count, uint64_t lower_bound) {
-    ranked *ranks = wai_arena_array(arena, slot_count, sizeof *ranks);
-    uint32_t *placed = wai_arena_array(arena, slot_count, sizeof *placed);
-    uint64_t *offsets = wai_arena_array(arena, slot_count, sizeof *offsets);
+    search s = {.slots = slots, .count = slot_count, .best = UINT64_MAX, .lower_bound = lower_bound};
+    s.ranks = wai_arena_array(arena, slot_count, sizeof *s.ranks);
+    s.placed = wai_arena_array(arena, slot_count, sizeof *s.placed);
+    s.best_offsets = wai_arena_array(arena, slot_count, sizeof *s.best_offsets);
     uint64_t *tree = wai_arena_array(arena, 2 * (size_t)time_count, sizeof *tree);
-    if (ranks == NULL || placed == NULL || offsets == NULL || tree == NULL) {
+    if (s.ranks == NULL || s.placed == NULL || s.best_offsets == NULL || tree == NULL) {
         return UINT64_MAX;
     }
     sum_live(tree, time_count, slots, slot_count);
-    uint64_t best = UINT64_MAX;
     for (size_t o = 0; o < sizeof orders / sizeof orders[0]; o++) {
-        if (best == lower_bound || (o > 0 && slot_count > MANY_SLOTS)) {
+        if (s.best == lower_bound || (o > 0 && slot_count > MANY_SLOTS)) {
             break;
         }
         for (uint32_t i = 0; i < slot_count; i++) {
-            ranks[i] = (ranked){{0, 0, 0}, i};
-            orders[o](&ranks[i], &slots[i],
+            s.ranks[i] = (ranked){{0, 0, 0}, i};
+            orders[o](&s.ranks[i], &slots[i],
                       largest_between(tree, time_count, slots[i].first, slots[i].last));
         }
-        qsort(ranks, slot_count, sizeof *ranks, compare_ranked);
-        uint64_t size = place_in_order(slots, ranks, slot_count, placed);
-        if (size < best) {
-            best = size;
-            for (uint32_t i = 0; i < slot_count; i++) {
-                offsets[i] = slots[i].offset;
-            }
-        }
+        qsort(s.ranks, slot_count, sizeof *s.ranks, compare_ranked);
+        improve(&s);
     }
     for (uint32_t i = 0; i < slot_count; i++) {
-        slots[i].offset = offsets[i];
+        slots[i].offset = s.best_offsets[i];
     }
-    return best;
+    return s.best;
 }
