@@ -131,23 +131,22 @@ static wai_value *turn_weights(wai_lower *l, wai_value *w, const wai_conv_params
 }
 
 /*
- * Pads of axis i so that the output has `wanted` elements. The pads may come
- * out negative: the output is longer than the input reaches; then `adjust` grows.
- * ONNX's text gives the odd pad of NOTSET to the front, its tests and
- * onnxruntime to the back; SAME_LOWER has it in front.
+ * Pads of axis i so that the output has `wanted` elements. They come out
+ * negative where the output is longer than the input reaches; then `adjust`
+ * grows. The odd pad stands in front, but behind for SAME_UPPER.
  */
 static void fit_pads(wai_window *w, uint32_t i, uint32_t in, uint32_t *adjust, int64_t wanted) {
     int64_t whole = ((int64_t)in - 1) * w->stride[i] + (int64_t)wai_window_extent(w, i) + *adjust;
     int64_t pads = whole - wanted;
     if (pads < 0) {
-        int64_t more = *adjust - pads;
-        *adjust = (uint32_t)(more < WAI_MAX_DIM ? more : WAI_MAX_DIM);
+        int64_t longer = *adjust - pads;
+        *adjust = (uint32_t)(longer < WAI_MAX_DIM ? longer : WAI_MAX_DIM);
         pads = 0;
     }
     pads = pads < WAI_MAX_DIM ? pads : WAI_MAX_DIM;
     int64_t less = pads / 2, more = pads - pads / 2;
-    w->before[i] = (uint32_t)(w->auto_pad == WAI_AUTO_PAD_SAME_LOWER ? more : less);
-    w->after[i] = (uint32_t)(w->auto_pad == WAI_AUTO_PAD_SAME_LOWER ? less : more);
+    w->before[i] = (uint32_t)(w->auto_pad == WAI_AUTO_PAD_SAME_UPPER ? less : more);
+    w->after[i] = (uint32_t)(w->auto_pad == WAI_AUTO_PAD_SAME_UPPER ? more : less);
 }
 
 /* output_padding and output_shape. */

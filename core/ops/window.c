@@ -29,7 +29,7 @@ static bool read_numbers(wai_lower *l, const char *name, uint32_t count, uint32_
     }
     for (uint32_t i = 0; i < count; i++) {
         out[i] = found != 0 ? wai_lower_dim(l, values[i], name) : fallback;
-        if (!wai_lower_failed(l) && out[i] < least) {
+        if (!wai_lower_failed(l) && found != 0 && out[i] < least) {
             WAI_LOWER_REFUSE(l, "%s holds %u", name, out[i]);
         }
     }
