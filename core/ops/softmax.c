@@ -103,6 +103,18 @@ static void log_softmax_row(float *out, const float *in, size_t count) {
 
 /* `columns` rows side by side: element k of column j is at k * stride + j. */
 #define COLUMNS 128
+#define BLOCK_ROWS 32 /* summed apart: keeps the rounding errors of long sums small */
+
+static void exp_row(float *y, const float *x, const float *max, float *sum, size_t columns,
+                    bool log) {
+    WAI_VECTOR_LOOP
+    for (size_t j = 0; j < columns; j++) {
+        float shifted = x[j] - max[j];
+        float e = wai_exp(shifted);
+        sum[j] += e;
+        y[j] = log ? shifted : e;
+    }
+}
 
 static void softmax_columns(float *out, const float *in, size_t count, size_t stride,
                             size_t columns, bool log) {
@@ -118,15 +130,14 @@ static void softmax_columns(float *out, const float *in, size_t count, size_t st
             max[j] = max[j] < x[j] ? x[j] : max[j];
         }
     }
-    for (size_t k = 0; k < count; k++) {
-        const float *x = in + k * stride;
-        float *y = out + k * stride;
-        WAI_VECTOR_LOOP
+    for (size_t done = 0; done < count; done += BLOCK_ROWS) {
+        size_t rows = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
+        float part[COLUMNS] = {0};
+        for (size_t k = done; k < done + rows; k++) {
+            exp_row(out + k * stride, in + k * stride, max, part, columns, log);
+        }
         for (size_t j = 0; j < columns; j++) {
-            float shifted = x[j] - max[j];
-            float e = wai_exp(shifted);
-            sum[j] += e;
-            y[j] = log ? shifted : e;
+            sum[j] += part[j];
         }
     }
     for (size_t j = 0; j < columns; j++) {

@@ -67,6 +67,25 @@ static inline float wai_exp(float x) {
     return p * low * high;
 }
 
+/* e^x - 1 within about 2 ulp for x <= 0, as wai_exp; not for x > 0. */
+static inline float wai_expm1_negative(float x) {
+    float clipped = x < -30.0f ? -30.0f : x; /* where it is -1 already */
+    float shifted = clipped * 1.44269504f + 12582912.0f;
+    uint32_t n = wai_float_bits(shifted) - 0x4b400000u;
+    float whole = shifted - 12582912.0f;
+    float r = clipped - whole * 0.693359375f;
+    r = r - whole * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r;
+    float scale = wai_float_from_bits((n + 127u) << 23);
+    return p * scale + (scale - 1.0f);
+}
+
 /*
  * Natural logarithm within about 1 ulp: x = m 2^e with m in sqrt(1/2)..sqrt(2),
  * and the polynomial of Moshier's Cephes logf for m.
