@@ -9,7 +9,7 @@ const THREADS = 4;
 /**
  * @param {string} root @param {string[]} names
  * @param {(done: number) => void} [onDone]
- * @returns {Promise<import('./run_test.mjs').Result[]>} in the order of names
+ * @returns {Promise<import('./run_one.mjs').Result[]>} in the order of names
  */
 export async function runAll(root, names, onDone = () => {}) {
   const results = new Map();
