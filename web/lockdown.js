@@ -14,7 +14,9 @@ export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'"
 const CANARIES = [
   { name: 'eval', escapes: () => { (0, eval)('0'); return true; } },
   { name: 'fetch', escapes: () => fetch(self.location.href, { method: 'HEAD' }).then(() => true) },
-  { name: 'import', escapes: () => importSource('data:text/javascript,').then(() => true) },
+  { name: 'import() of data', escapes: () => importSource('data:text/javascript,').then(() => true) },
+  // With 'self' in script-src this file would run again, as a module (see start() in worker.js).
+  { name: 'import() of this origin', escapes: () => importSource(self.location.href).then(() => true) },
 ];
 
 /** A variable keeps bundlers from following it. @param {string} source */
@@ -39,7 +41,7 @@ export async function requirePolicy() {
 }
 
 /** What stays on the global scope: the language, and WebAssembly. */
-const KEPT = new Set([
+export const KEPT = new Set([
   'globalThis', 'self', 'undefined', 'NaN', 'Infinity', 'WebAssembly',
   'Object', 'Array', 'Map', 'Set', 'WeakMap', 'Promise', 'Symbol', 'String', 'Number', 'BigInt', 'Boolean', 'Math', 'JSON',
   'ArrayBuffer', 'DataView', 'Uint8Array', 'Int8Array', 'Uint8ClampedArray', 'Uint16Array', 'Int16Array', 'Uint32Array',
@@ -57,14 +59,15 @@ const FEARED = [
 /** Delete every other name on the global scope and its prototypes. */
 export function lockDown() {
   const scope = /** @type {any} */ (globalThis);
+  const { ownKeys, deleteProperty, set } = Reflect; // goes too
   /** @type {any[]} */
   const owners = [];
   for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) owners.push(owner);
   for (const owner of owners) {
-    for (const name of Reflect.ownKeys(owner)) {
+    for (const name of ownKeys(owner)) {
       if (typeof name === 'symbol' || KEPT.has(name)) continue;
       try {
-        if (!Reflect.deleteProperty(owner, name)) Reflect.set(owner, name, undefined);
+        if (!deleteProperty(owner, name)) set(owner, name, undefined);
       } catch {
         // what is left is looked at below
       }

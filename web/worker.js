@@ -56,7 +56,11 @@ function listen() {
   });
 }
 
+const STARTED = Symbol.for('wasm-ai worker');
+
 async function start() {
+  if (scope[STARTED]) return; // the import() canary got through; the first run says so
+  scope[STARTED] = true;
   try {
     await requirePolicy();
     listen();

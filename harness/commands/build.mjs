@@ -1,0 +1,62 @@
+// build: the deployable folder.
+import { WasmAIError } from '../../web/errors.js';
+import { readConfig } from '../config.mjs';
+import { buildDist } from '../dist.mjs';
+import { bytesText, tableText } from '../io.mjs';
+import { collect } from './options.mjs';
+
+export const name = 'build';
+export const summary = 'make the folder to deploy: loader, worker, runtime, packages, headers';
+export const description = `Make a folder that can be deployed as it is: loader (wasmai.js, wasmai.d.ts), worker, runtime,
+packages, manifest.json with the SHA-384 of each file, and header files for hosts.`;
+export const example = `wasm-ai build --model digits.wai -o dist
+wasm-ai build --model digits.wai --secure --demo`;
+
+const PLATFORMS = ['browser', 'node', 'edge', 'extension'];
+
+export function configure(command) {
+  command
+    .option('--platform <name>', 'browser (node, edge, extension: not in this version)', 'browser')
+    .option('--model <file>', 'package to include; repeat', collect)
+    .option('--optimize', 'today: nothing more; a runtime linked for the model comes later')
+    .option('--secure', 'strict page policy with Trusted Types; the loader takes only pinned packages')
+    .option('--demo', 'add the demo site')
+    .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
+    .option('-o, --output <dir>', 'folder to write', 'dist');
+}
+
+export async function run(_args, options, io) {
+  const platform = options.platform ?? 'browser';
+  if (!PLATFORMS.includes(platform)) {
+    throw new WasmAIError('ARGUMENT', '--platform', `must be one of ${PLATFORMS.join(', ')}, not "${platform}"`);
+  }
+  if (platform !== 'browser') {
+    throw new WasmAIError('UNSUPPORTED', `--platform ${platform}`, 'not in this version; browser is');
+  }
+  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
+  if (config.MEMORY_HARDENING) io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
+  if (options.optimize) io.talk('note: --optimize at build has no effect yet; the runtime holds all operators');
+
+  const out = options.output ?? 'dist';
+  const steps = options.demo ? 4 : 3;
+  const bar = io.progress('building', steps);
+  let done = 0;
+  let manifest;
+  try {
+    manifest = await buildDist({
+      out,
+      models: options.model,
+      secure: Boolean(options.secure),
+      demo: Boolean(options.demo),
+      maxHeapMB: config.MAX_HEAP_SIZE,
+      onStep: (text) => bar.update(done++, text),
+    });
+  } finally {
+    bar.done();
+  }
+  io.json({ output: out, ...manifest });
+  const rows = Object.entries(manifest.files).filter(([path]) => !path.startsWith('headers/'))
+    .map(([path, { size }]) => [path, bytesText(size)]);
+  io.out(`${io.paint('bold', out)}\n${tableText(rows, [1])}`);
+  io.talk(`Serve it with \`wasm-ai serve ${out}\`; header files for other hosts are in ${out}/headers.`);
+}

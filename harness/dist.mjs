@@ -1,0 +1,284 @@
+// The deployable folder: bundles the loader and the worker, gives hashed names to
+// what may be cached for ever, and pins the digests of runtime and packages in
+// the loader.
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as esbuild } from 'esbuild';
+import { WasmAIError } from '../web/errors.js';
+import { DIGEST_SIZE, hex, pagesOf, readCertificate } from '../web/certificate.js';
+import { fileError, readBytes, safeName } from './files.mjs';
+import { headerFiles } from './server/hosts.mjs';
+
+const WEB = fileURLToPath(new URL('../web/', import.meta.url));
+export const RUNTIME = fileURLToPath(new URL('../build/wasm/runtime-simd.wasm', import.meta.url));
+const TARGET = ['chrome93', 'firefox92', 'safari16.4'];
+const DEFAULT_CAP_MB = 4096; // all that wasm32 can address
+
+const sha384 = (bytes) => createHash('sha384').update(bytes).digest('hex');
+
+/** @param {string} file @param {Uint8Array} bytes  worker.js -> worker.0123456789ab.js */
+function hashedName(file, bytes) {
+  const dot = file.lastIndexOf('.');
+  return `${file.slice(0, dot)}.${sha384(bytes).slice(0, 12)}${file.slice(dot)}`;
+}
+
+/**
+ * @typedef {object} DistOptions
+ * @property {string} out            folder to write
+ * @property {string[]} [models]     .wai files
+ * @property {boolean} [secure]      strict page policy; only pinned packages load
+ * @property {boolean} [demo]        add the demo site
+ * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
+ * @property {string} [runtime]      another runtime wasm (tests)
+ * @property {(text: string) => void} [onStep]
+ *
+ * @param {DistOptions} options
+ */
+export async function buildDist(options) {
+  const {
+    out,
+    models = [],
+    secure = false,
+    demo = false,
+    maxHeapMB = DEFAULT_CAP_MB,
+    onStep = () => {},
+  } = options;
+  const target = resolve(out);
+  const old = await checkTarget(target, out);
+  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  /** @type {Map<string, Uint8Array>} */
+  const files = new Map();
+  const put = (path, content) =>
+    files.set(path, typeof content === 'string' ? Buffer.from(content) : content);
+
+  onStep('runtime and packages');
+  const runtime = await readRuntime(options.runtime ?? RUNTIME);
+  const runtimeName = hashedName('runtime-simd.wasm', runtime);
+  put(runtimeName, runtime);
+  /** @type {Record<string, { file: string, sha384: string }>} */
+  const packages = {};
+  for (const model of models) {
+    const bytes = await readPackage(model, maxHeapMB);
+    const name = `models/${safeName(basename(model))}`;
+    if (packages[name])
+      throw new WasmAIError(
+        'ARGUMENT',
+        model,
+        `two models are called ${basename(model)}: rename one`,
+      );
+    const file = hashedName(name, bytes);
+    packages[name] = { file, sha384: sha384(bytes) };
+    put(file, bytes);
+  }
+
+  onStep('worker and loader');
+  const workerName = await putWorker('worker.js', put);
+  put(
+    'wasmai.js',
+    await bundleLoader({
+      workerName,
+      runtimeName,
+      runtimeDigest: sha384(runtime),
+      packages,
+      maxHeapMB,
+      secure,
+    }),
+  );
+  put('wasmai.d.ts', await readFile(join(WEB, 'wasmai.d.ts')));
+  const workers = [workerName];
+  if (demo) await putDemo({ put, workers, packages, onStep });
+
+  onStep('manifest and header files');
+  const policy = secure ? 'strict' : 'literal';
+  const served = [...files.keys(), 'manifest.json'];
+  for (const [name, text] of Object.entries(
+    headerFiles({ files: served, workers, strict: secure }),
+  ))
+    put(`headers/${name}`, text);
+  const manifest = {
+    format: 1,
+    loader: 'wasmai.js',
+    policy,
+    secure,
+    maxHeapMB,
+    workers,
+    runtimes: { simd: runtimeName },
+    packages,
+    files: Object.fromEntries(
+      [...files]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([path, bytes]) => [path, { size: bytes.length, sha384: sha384(bytes) }]),
+    ),
+  };
+  put('manifest.json', `${JSON.stringify(manifest, null, 2)}\n`);
+
+  try {
+    for (const [path, bytes] of files) {
+      await mkdir(dirname(join(temporary, path)), { recursive: true });
+      await writeFile(join(temporary, path), bytes);
+    }
+    if (old) await keepOthers(target, temporary, old);
+    await swap(temporary, target);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error.code ? fileError(out, error, 'write') : error;
+  }
+  return manifest;
+}
+
+/** Files that an earlier build wrote here, or null; refuses to touch anything else. */
+async function checkTarget(target, out) {
+  if (!existsSync(target)) return null;
+  const list = await readdir(target).catch((error) => {
+    throw fileError(out, error, 'write');
+  });
+  if (list.length === 0) return [];
+  try {
+    const { format, loader, files } = JSON.parse(
+      await readFile(join(target, 'manifest.json'), 'utf8'),
+    );
+    if (format === 1 && loader === 'wasmai.js') return [...Object.keys(files), 'manifest.json'];
+  } catch {
+    // said below
+  }
+  throw new WasmAIError(
+    'ARGUMENT',
+    out,
+    'this folder holds something else than an earlier build: empty it or choose another with -o',
+  );
+}
+
+/** What somebody added to the folder since (a page of their own) stays. */
+async function keepOthers(target, temporary, old) {
+  const ours = new Set(old);
+  await cp(target, temporary, {
+    recursive: true,
+    force: false,
+    filter: (source) => !ours.has(relative(target, source).split(sep).join('/')),
+  });
+}
+
+async function swap(temporary, target) {
+  if (!existsSync(target)) return rename(temporary, target);
+  const aside = `${temporary}.old`;
+  await rename(target, aside);
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    await rename(aside, target);
+    throw error;
+  }
+  return rm(aside, { recursive: true, force: true });
+}
+
+async function readRuntime(path) {
+  if (!existsSync(path)) {
+    throw new WasmAIError(
+      'STATE',
+      relative(process.cwd(), path),
+      'the runtime is not built yet; run `npm start` (or `npm test`) once in the project',
+    );
+  }
+  return readBytes(path);
+}
+
+/** The same checks that the loader will make, before it is shipped. */
+async function readPackage(path, maxHeapMB) {
+  const bytes = await readBytes(path);
+  const { packageSize, ...rest } = readCertificate(bytes, path);
+  if (packageSize !== bytes.length) {
+    throw new WasmAIError(
+      'MALFORMED',
+      path,
+      `the header says ${packageSize} bytes, but there are ${bytes.length}: compile it again`,
+    );
+  }
+  const end = bytes.length - DIGEST_SIZE;
+  if (sha384(bytes.subarray(0, end)) !== hex(bytes.subarray(end))) {
+    throw new WasmAIError(
+      'INTEGRITY',
+      path,
+      'the package was changed or damaged after it was made: compile it again',
+    );
+  }
+  pagesOf({ packageSize, ...rest }, maxHeapMB, path);
+  return bytes;
+}
+
+/** One classic script: no imports, nothing on the global scope. */
+async function putWorker(source, put) {
+  const { outputFiles } = await esbuild({
+    entryPoints: [join(WEB, source)],
+    bundle: true,
+    format: 'iife',
+    minify: true,
+    target: TARGET,
+    supported: { 'dynamic-import': true },
+    legalComments: 'none',
+    write: false,
+    logLevel: 'silent',
+  });
+  const name = hashedName(basename(source), outputFiles[0].contents);
+  put(name, outputFiles[0].contents);
+  return name;
+}
+
+async function bundleLoader({
+  workerName,
+  runtimeName,
+  runtimeDigest,
+  packages,
+  maxHeapMB,
+  secure,
+}) {
+  // The literal `new URL('./x', import.meta.url)` is what bundlers look for.
+  const assets = `export const assets = {
+    base: new URL('./', import.meta.url),
+    worker: new URL('./${workerName}', import.meta.url),
+    runtimes: { simd: { url: new URL('./${runtimeName}', import.meta.url), sha384: '${runtimeDigest}' } },
+    packages: ${JSON.stringify(packages)},
+    maxHeapMB: ${maxHeapMB},
+    secure: ${secure},
+  };`;
+  const { outputFiles } = await esbuild({
+    entryPoints: [join(WEB, 'wasmai.js')],
+    bundle: true,
+    format: 'esm',
+    minify: true,
+    target: TARGET,
+    supported: { 'import-meta': true },
+    legalComments: 'none',
+    write: false,
+    logLevel: 'silent',
+    plugins: [
+      {
+        name: 'assets',
+        setup(plugin) {
+          plugin.onLoad({ filter: /[/\\]web[/\\]assets\.js$/ }, () => ({
+            contents: assets,
+            loader: 'js',
+          }));
+        },
+      },
+    ],
+  });
+  return outputFiles[0].contents;
+}
+
+/** The demo is plain files beside the loader. */
+async function putDemo({ put, onStep }) {
+  onStep('demo');
+  for (const name of await readdir(join(WEB, 'demo'))) {
+    if (!/\.(html|css|js|svg|png)$/.test(name)) continue;
+    const text = await readFile(join(WEB, 'demo', name));
+    put(
+      name,
+      name.endsWith('.js')
+        ? text.toString().replaceAll("from '../wasmai.js'", "from './wasmai.js'")
+        : text,
+    );
+  }
+}

@@ -1,0 +1,255 @@
+// The session in a real page: answers, queue, stopping, recovery, separation, bad packages.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, afterEach, test } from 'node:test';
+import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
+import { launch, makeSite, openPage } from './browser.mjs';
+
+let browser;
+let site;
+let opened;
+let page;
+
+before(async () => {
+  const folder = join(tmpdir(), `wasm-ai-session-${process.pid}`);
+  const runtime = await writeStubRuntime(join(folder, 'runtime.wasm'));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'stub.wai'), stubPackage());
+  site = await makeSite({
+    runtime, models: [join(folder, 'stub.wai')],
+    files: { 'loop.wai': stubPackage({ mode: 3 }), 'trap.wai': stubPackage({ mode: 1 }), 'page.wai': '<!DOCTYPE html><title>app</title>' },
+  });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+beforeEach(async () => {
+  opened = await openPage(browser, site);
+  ({ page } = opened);
+});
+
+afterEach(() => opened.close());
+
+test('a run gives the right answer, with no violation and no console error', async () => {
+  const seen = await page.evaluate(async () => {
+    const phases = [];
+    const session = await wasmai.load('./models/stub.wai', { onProgress: ({ phase }) => phases.push(phase) });
+    const { y } = await session.run({ x: new wasmai.Tensor('float32', new Float32Array([1, 2, 3, 4]), [1, 4]) });
+    const { info } = session;
+    await session.close();
+    await session.close();
+    return { y: [...y.data], dims: [...y.dims], dtype: y.dtype, phases, info };
+  });
+  assert.deepEqual(seen.y, [2, 4, 6, 8]);
+  assert.deepEqual(seen.dims, [1, 4]);
+  assert.equal(seen.dtype, 'float32');
+  assert.deepEqual(seen.phases, ['download', 'verify', 'open', 'ready']);
+  assert.equal(seen.info.isolation, 'worker');
+  assert.equal(seen.info.runs, 1);
+  assert.ok(seen.info.lastMs >= 0);
+  assert.deepEqual(await opened.violations(), []);
+  assert.deepEqual(opened.complaints, []);
+});
+
+test('calls queue and answer in order; the caller may change its array at once', async () => {
+  const answers = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const x = new Float32Array(4);
+    const runs = [];
+    for (let i = 1; i <= 20; i++) runs.push(session.run({ x: x.fill(i) }));
+    return (await Promise.all(runs)).map(({ y }) => y.data[3]);
+  });
+  assert.deepEqual(answers, Array.from({ length: 20 }, (_, i) => 2 * (i + 1)));
+});
+
+test('a wrong feed is refused before anything is copied, naming input, expected and got', async () => {
+  const errors = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const good = new Float32Array(4);
+    return Promise.all([
+      session.run({ xx: good }), session.run({}), session.run({ x: new Float32Array(5) }),
+      session.run({ x: new Int32Array(4) }), session.run({ x: new wasmai.Tensor('float32', good, [2, 2]) }),
+      session.run({ x: good, y: good }), session.run(good), session.run({ x: good }, { deadline: 5 }), session.run({ x: good }, { maxFuel: 5 }),
+    ].map(caught));
+  });
+  assert.deepEqual(errors.map(({ code }) => code), [...Array(8).fill('ARGUMENT'), 'UNSUPPORTED']);
+  assert.match(errors[0].message, /xx: .*did you mean "x"/);
+  assert.match(errors[1].message, /x: expected float32 \[1, 4\], got nothing/);
+  assert.match(errors[2].message, /got 5 elements/);
+  assert.match(errors[3].message, /got Int32Array/);
+  assert.match(errors[4].message, /got float32 \[2, 2\]/);
+  assert.match(errors[7].message, /did you mean "deadlineMs"/);
+});
+
+test('a deadline stops an endless run, and the next run works', async () => {
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const start = performance.now();
+    const first = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }, { deadlineMs: 100 }));
+    const queued = session.run({ x: new Float32Array([1, 0, 0, 0]) });
+    const error = await first;
+    const ms = performance.now() - start;
+    const again = (await queued).y.data[0];
+    const alsoAgain = (await session.run({ x: new Float32Array([4, 0, 0, 0]) })).y.data[0];
+    return { error, ms, again, alsoAgain };
+  });
+  assert.equal(seen.error.code, 'DEADLINE');
+  assert.ok(seen.ms >= 99 && seen.ms < 2000, `${seen.ms} ms`);
+  assert.equal(seen.again, 2);
+  assert.equal(seen.alsoAgain, 8);
+});
+
+test('a signal stops a run, a queued run and a load', async () => {
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const running = new AbortController();
+    const waiting = new AbortController();
+    const a = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }, { signal: running.signal }));
+    const b = caught(session.run({ x: new Float32Array([1, 0, 0, 0]) }, { signal: waiting.signal }));
+    waiting.abort();
+    const bError = await b;
+    setTimeout(() => running.abort(), 50);
+    const aError = await a;
+    const next = (await session.run({ x: new Float32Array([3, 0, 0, 0]) })).y.data[0];
+    const early = await caught(session.run({ x: new Float32Array(4) }, { signal: AbortSignal.abort() }));
+    const endless = await caught(wasmai.load('./loop.wai', { signal: AbortSignal.timeout(200) }));
+    const before = await caught(wasmai.load('./models/stub.wai', { signal: AbortSignal.abort() }));
+    return { codes: [aError, bError, early, endless, before].map(({ code }) => code), next };
+  });
+  assert.deepEqual(seen.codes, Array(5).fill('ABORTED'));
+  assert.equal(seen.next, 6);
+});
+
+test('a trap and a failed run name themselves, and the next run works', async () => {
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const trap = await caught(session.run({ x: new Float32Array([-1, 0, 0, 0]) }));
+    const afterTrap = (await session.run({ x: new Float32Array([5, 0, 0, 0]) })).y.data[0];
+    const failed = await caught(session.run({ x: new Float32Array([-3, 0, 0, 0]) }));
+    const afterFailed = (await session.run({ x: new Float32Array([6, 0, 0, 0]) })).y.data[0];
+    const opening = await caught(wasmai.load('./trap.wai'));
+    return { trap, afterTrap, failed, afterFailed, opening };
+  });
+  assert.equal(seen.trap.code, 'TRAP');
+  assert.equal(seen.afterTrap, 10);
+  assert.equal(seen.failed.code, 'INTERNAL');
+  assert.match(seen.failed.message, /stub node: failed because it was asked to/);
+  assert.equal(seen.afterFailed, 12);
+  assert.equal(seen.opening.code, 'TRAP');
+});
+
+test('close rejects what runs and what waits with STATE, and so does use after close', async () => {
+  const codes = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const running = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }));
+    const waiting = caught(session.run({ x: new Float32Array(4) }));
+    await session.close();
+    const late = caught(session.run({ x: new Float32Array(4) }));
+    return (await Promise.all([running, waiting, late])).map(({ code }) => code);
+  });
+  assert.deepEqual(codes, ['STATE', 'STATE', 'STATE']);
+});
+
+test('two sessions share nothing: neither state, nor worker, nor failure', async () => {
+  const seen = await page.evaluate(async () => {
+    const [one, two] = await Promise.all([wasmai.load('./models/stub.wai'), wasmai.load('./models/stub.wai')]);
+    const count = new Float32Array([-5, 0, 0, 0]);
+    for (let i = 0; i < 4; i++) await one.run({ x: count });
+    const counts = [(await one.run({ x: count })).y.data[0], (await two.run({ x: count })).y.data[0]];
+    const stuck = caught(one.run({ x: new Float32Array([-2, 0, 0, 0]) }, { deadlineMs: 300 }));
+    const meanwhile = (await two.run({ x: new Float32Array([1, 0, 0, 0]) })).y.data[0];
+    await caught(two.run({ x: new Float32Array([-1, 0, 0, 0]) }));
+    await one.close();
+    const afterClose = (await two.run({ x: new Float32Array([2, 0, 0, 0]) })).y.data[0];
+    return { counts, meanwhile, stuck: (await stuck).code, afterClose };
+  });
+  assert.deepEqual(seen, { counts: [5, 1], meanwhile: 2, stuck: 'STATE', afterClose: 4 });
+});
+
+test('the page stays responsive: no long task while a run of 200 ms and more goes on', async () => {
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    await session.run({ x: new Float32Array(4) });
+    let turns = 64;
+    for (; ;) { // how many turns take 200 ms on this machine
+      await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
+      if (session.info.lastMs >= 200 || turns >= 4096) break;
+      turns *= 2;
+    }
+    const tasks = [];
+    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
+    observer.observe({ type: 'longtask' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    tasks.length = 0;
+    await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return { tasks, ms: session.info.lastMs };
+  });
+  assert.ok(seen.ms >= 150, `the run took ${seen.ms} ms`);
+  assert.deepEqual(seen.tasks, []);
+});
+
+test('damaged packages are refused by name, and the next load works', async () => {
+  const good = stubPackage();
+  const flipped = Buffer.from(good);
+  flipped[300] ^= 1;
+  const errors = await page.evaluate(async ({ cut, changed, long, heavy }) => {
+    const bytes = (list) => new Uint8Array(list);
+    const found = [];
+    for (const load of [
+      () => wasmai.load(bytes(cut)), () => wasmai.load(bytes(changed)), () => wasmai.load(bytes(long)),
+      () => wasmai.load(bytes(heavy), { maxHeapMB: 16 }), () => wasmai.load('./page.html'), () => wasmai.load('./page.wai'),
+      () => wasmai.load('./missing.wai'), () => wasmai.load(new Response(bytes(cut))),
+      () => wasmai.load('./models/stub.wai', { sha384: '0'.repeat(96) }),
+    ]) found.push(await caught(load()));
+    const session = await wasmai.load('./models/stub.wai');
+    found.push((await session.run({ x: new Float32Array([1, 1, 1, 1]) })).y.data[0]);
+    return found;
+  }, {
+    cut: [...good.subarray(0, 320)], changed: [...flipped], long: [...good, 0], heavy: [...stubPackage({ peakSize: 64 << 20 })],
+  });
+  assert.equal(errors.pop(), 2);
+  assert.ok(errors.every(({ isOurs }) => isOurs));
+  assert.deepEqual(errors.map(({ code }) => code),
+    ['MALFORMED', 'INTEGRITY', 'MALFORMED', 'LIMIT', 'MALFORMED', 'MALFORMED', 'ARGUMENT', 'MALFORMED', 'INTEGRITY']);
+  assert.match(errors[0].message, /truncated: the header says 368 bytes, but there are 320/);
+  assert.match(errors[3].message, /64 MiB .* 16 MiB/);
+  assert.match(errors[4].message, /returned HTML/);
+  assert.match(errors[5].message, /returned HTML/);
+});
+
+test('a package pinned at build is refused when the file is another, also a valid one', async () => {
+  const { file } = site.manifest.packages['models/stub.wai'];
+  writeFileSync(join(site.root, file), stubPackage({ extra: 96 }));
+  try {
+    const error = await page.evaluate(() => caught(wasmai.load('./models/stub.wai')));
+    assert.equal(error.code, 'INTEGRITY');
+    assert.match(error.message, /pinned/);
+  } finally {
+    writeFileSync(join(site.root, file), stubPackage());
+  }
+});
+
+test('a changed runtime is refused before it is compiled', async () => {
+  const file = join(site.root, site.manifest.runtimes.simd);
+  const { readFileSync } = await import('node:fs');
+  const original = readFileSync(file);
+  const changed = Buffer.from(original);
+  changed[changed.length - 1] ^= 1;
+  writeFileSync(file, changed);
+  try {
+    const fresh = await openPage(browser, site);
+    const error = await fresh.page.evaluate(() => caught(wasmai.load('./models/stub.wai')));
+    assert.equal(error.code, 'INTEGRITY');
+    assert.match(error.where, /runtime-simd/);
+    await fresh.close();
+  } finally {
+    writeFileSync(file, original);
+  }
+});
