@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
 #include "base/limits.h"
 #include "ops/emit.h"
 
@@ -131,7 +135,10 @@ static axis get_axis(const wai_step *step, uint32_t i) {
 
 /* How many of the positions start + i*step, i < most, are below `end`. */
 static int64_t below(int64_t start, int64_t step, int64_t end, int64_t most) {
-    int64_t count = end > start ? (end - start + step - 1) / step : 0;
+    int64_t count = end > start ? end - start : 0;
+    if (step != 1) {
+        count = (count + step - 1) / step;
+    }
     return count < most ? count : most;
 }
 
@@ -162,9 +169,13 @@ static inline lanes choose(mask m, lanes yes, lanes no) {
     return (lanes)(((mask)yes & m) | ((mask)no & ~m));
 }
 
-/* NaN if either is. */
-static inline lanes maximum(lanes a, lanes b) {
-    return choose((mask)(b > a) | (mask)(b != b), b, a);
+/* Where a comparison with NaN is false: a < b ? b : a. */
+static inline lanes larger(lanes a, lanes b) {
+#if defined(__wasm_simd128__)
+    return (lanes)wasm_f32x4_pmax((v128_t)a, (v128_t)b); /* one instruction, the same bits */
+#else
+    return choose((mask)(a < b), b, a);
+#endif
 }
 
 typedef struct window {
@@ -178,8 +189,13 @@ typedef struct window {
  * the last channel lies the next pixel or the buffer's spare bytes. */
 static inline void reduce(const window *win, const float *image, bool max, uint32_t count,
                           lanes acc[4]) {
+    /* A comparison with NaN is false, so the maximum passes NaN over; that one
+     * was seen is kept beside it, for half of what a maximum that keeps it
+     * costs. */
+    mask nan[4];
     for (uint32_t v = 0; v < count; v++) {
         acc[v] = splat(max ? -INFINITY : 0);
+        nan[v] = (mask){0};
     }
     for (size_t d = 0; d < win->d.count; d++) {
         for (size_t h = 0; h < win->h.count; h++) {
@@ -189,13 +205,14 @@ static inline void reduce(const window *win, const float *image, bool max, uint3
             for (size_t w = 0; w < win->w.count; w++, p += win->w.step * win->channels) {
                 for (uint32_t v = 0; v < count; v++) {
                     lanes x = load(p + 4 * v);
-                    acc[v] = max ? maximum(acc[v], x) : acc[v] + x;
+                    acc[v] = max ? larger(acc[v], x) : acc[v] + x;
+                    nan[v] |= max ? (mask)(x != x) : (mask){0};
                 }
             }
         }
     }
     for (uint32_t v = 0; v < count; v++) {
-        acc[v] = max ? acc[v] : acc[v] / win->divisor;
+        acc[v] = max ? choose(nan[v], splat(NAN), acc[v]) : acc[v] / win->divisor;
         acc[v] = choose((mask)(acc[v] < win->min), win->min, acc[v]);
         acc[v] = choose((mask)(acc[v] > win->max), win->max, acc[v]);
     }
