@@ -98,8 +98,7 @@ static wai_binary_kind kind_of(wai_lower *l) {
             return names[i].kind;
         }
     }
-    wai_graph_fail(l->graph, WAI_ERR_INTERNAL, "%s is in onnx.def but not in binary.c",
-                   l->op_type);
+    wai_graph_fail(l->graph, WAI_ERR_INTERNAL, "%s is in onnx.def but not in binary.c", l->op_type);
     return WAI_BINARY_ADD;
 }
 

@@ -61,9 +61,9 @@ JOIN(fmod, fmodf(x, y))
 JOIN(prelu, x < 0.0f ? x * y : x)
 
 static const join_function joins[] = {
-    [WAI_BINARY_ADD] = join_add,   [WAI_BINARY_SUB] = join_sub,     [WAI_BINARY_MUL] = join_mul,
-    [WAI_BINARY_DIV] = join_div,   [WAI_BINARY_POW] = join_pow,     [WAI_BINARY_MIN] = join_min,
-    [WAI_BINARY_MAX] = join_max,   [WAI_BINARY_MOD] = join_mod,     [WAI_BINARY_FMOD] = join_fmod,
+    [WAI_BINARY_ADD] = join_add,     [WAI_BINARY_SUB] = join_sub, [WAI_BINARY_MUL] = join_mul,
+    [WAI_BINARY_DIV] = join_div,     [WAI_BINARY_POW] = join_pow, [WAI_BINARY_MIN] = join_min,
+    [WAI_BINARY_MAX] = join_max,     [WAI_BINARY_MOD] = join_mod, [WAI_BINARY_FMOD] = join_fmod,
     [WAI_BINARY_PRELU] = join_prelu,
 };
 
@@ -115,20 +115,32 @@ static bool less(int64_t x, int64_t y, bool is_unsigned) {
 /* `is_unsigned` is u64 only: all others fit int64_t. */
 static int64_t integer(uint32_t kind, int64_t x, int64_t y, bool is_unsigned) {
     switch (kind) {
-    case WAI_BINARY_ADD: return (int64_t)((uint64_t)x + (uint64_t)y);
-    case WAI_BINARY_SUB: return (int64_t)((uint64_t)x - (uint64_t)y);
-    case WAI_BINARY_MUL: return (int64_t)((uint64_t)x * (uint64_t)y);
-    case WAI_BINARY_DIV: return divide(x, y, is_unsigned);
-    case WAI_BINARY_POW: return power(x, y, is_unsigned);
-    case WAI_BINARY_MIN: return less(x, y, is_unsigned) ? x : y;
-    case WAI_BINARY_MAX: return less(x, y, is_unsigned) ? y : x;
-    case WAI_BINARY_MOD: return modulo(x, y, is_unsigned);
-    case WAI_BINARY_FMOD: return remainder_of(x, y, is_unsigned);
+    case WAI_BINARY_ADD:
+        return (int64_t)((uint64_t)x + (uint64_t)y);
+    case WAI_BINARY_SUB:
+        return (int64_t)((uint64_t)x - (uint64_t)y);
+    case WAI_BINARY_MUL:
+        return (int64_t)((uint64_t)x * (uint64_t)y);
+    case WAI_BINARY_DIV:
+        return divide(x, y, is_unsigned);
+    case WAI_BINARY_POW:
+        return power(x, y, is_unsigned);
+    case WAI_BINARY_MIN:
+        return less(x, y, is_unsigned) ? x : y;
+    case WAI_BINARY_MAX:
+        return less(x, y, is_unsigned) ? y : x;
+    case WAI_BINARY_MOD:
+        return modulo(x, y, is_unsigned);
+    case WAI_BINARY_FMOD:
+        return remainder_of(x, y, is_unsigned);
     case WAI_BINARY_PRELU:
         return less(x, 0, is_unsigned) ? (int64_t)((uint64_t)x * (uint64_t)y) : x;
-    case WAI_BINARY_AND: return (x != 0) & (y != 0);
-    case WAI_BINARY_OR: return (x != 0) | (y != 0);
-    default: return (x != 0) ^ (y != 0);
+    case WAI_BINARY_AND:
+        return (x != 0) & (y != 0);
+    case WAI_BINARY_OR:
+        return (x != 0) | (y != 0);
+    default:
+        return (x != 0) ^ (y != 0);
     }
 }
 

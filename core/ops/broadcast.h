@@ -14,9 +14,9 @@
 #define WAI_BROADCAST_INPUTS 3
 
 typedef struct wai_broadcast {
-    uint32_t inputs, rank; /* rank of the outer loops                       */
-    size_t count;          /* elements of the innermost loop                */
-    size_t outer;          /* how many times it runs; 0: an empty tensor    */
+    uint32_t inputs, rank;              /* rank of the outer loops                       */
+    size_t count;                       /* elements of the innermost loop                */
+    size_t outer;                       /* how many times it runs; 0: an empty tensor    */
     size_t inner[WAI_BROADCAST_INPUTS]; /* its strides, 0 or 1              */
     size_t dims[WAI_MAX_RANK];
     size_t strides[WAI_BROADCAST_INPUTS][WAI_MAX_RANK]; /* in elements      */

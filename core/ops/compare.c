@@ -72,9 +72,7 @@ static void compare_floats(uint32_t kind, uint8_t *out, const float *a, size_t s
                            const float *b, size_t step_b, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float x = a[i * step_a], y = b[i * step_b];
-        out[i] = kind == WAI_COMPARE_EQUAL  ? x == y
-                 : kind == WAI_COMPARE_LESS ? x < y
-                                            : x <= y;
+        out[i] = kind == WAI_COMPARE_EQUAL ? x == y : kind == WAI_COMPARE_LESS ? x < y : x <= y;
     }
 }
 

@@ -10,8 +10,8 @@ static inline float wai_half_to_float(uint16_t half) {
     uint32_t rest = (uint32_t)(half & 0x7fffu) << 13;
     uint32_t normal = rest + (112u << 23);
     uint32_t special = rest + (224u << 23); /* inf, NaN: exponent 255 */
-    uint32_t tiny = wai_float_bits(wai_float_from_bits(rest + (113u << 23)) -
-                                   wai_float_from_bits(113u << 23));
+    uint32_t tiny =
+        wai_float_bits(wai_float_from_bits(rest + (113u << 23)) - wai_float_from_bits(113u << 23));
     uint32_t bits = rest >= 0x1fu << 23 ? special : normal;
     return wai_float_from_bits(sign | (rest < 1u << 23 ? tiny : bits));
 }

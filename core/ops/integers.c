@@ -10,14 +10,22 @@
 
 void wai_integers_load(int64_t *out, wai_dtype dtype, const void *in, size_t count) {
     switch (dtype) {
-    case WAI_I8: LOAD(int8_t);
-    case WAI_I16: LOAD(int16_t);
-    case WAI_U16: LOAD(uint16_t);
-    case WAI_I32: LOAD(int32_t);
-    case WAI_U32: LOAD(uint32_t);
+    case WAI_I8:
+        LOAD(int8_t);
+    case WAI_I16:
+        LOAD(int16_t);
+    case WAI_U16:
+        LOAD(uint16_t);
+    case WAI_I32:
+        LOAD(int32_t);
+    case WAI_U32:
+        LOAD(uint32_t);
     case WAI_I64:
-    case WAI_U64: memcpy(out, in, count * sizeof out[0]); break;
-    default: LOAD(uint8_t);
+    case WAI_U64:
+        memcpy(out, in, count * sizeof out[0]);
+        break;
+    default:
+        LOAD(uint8_t);
     }
 }
 
@@ -30,11 +38,16 @@ void wai_integers_load(int64_t *out, wai_dtype dtype, const void *in, size_t cou
 void wai_integers_store(void *out, wai_dtype dtype, const int64_t *in, size_t count) {
     switch (dtype) {
     case WAI_I16:
-    case WAI_U16: STORE(uint16_t);
+    case WAI_U16:
+        STORE(uint16_t);
     case WAI_I32:
-    case WAI_U32: STORE(uint32_t);
+    case WAI_U32:
+        STORE(uint32_t);
     case WAI_I64:
-    case WAI_U64: memcpy(out, in, count * sizeof in[0]); break;
-    default: STORE(uint8_t);
+    case WAI_U64:
+        memcpy(out, in, count * sizeof in[0]);
+        break;
+    default:
+        STORE(uint8_t);
     }
 }

@@ -28,8 +28,8 @@ static const wai_field fields[] = {
 /* Roots and logarithms of integers would need a rounding rule that ONNX does
  * not give. */
 static bool takes(uint32_t kind, wai_dtype dtype) {
-    bool whole = kind != WAI_REDUCE_L2 && kind != WAI_REDUCE_LOG_SUM &&
-                 kind != WAI_REDUCE_LOG_SUM_EXP;
+    bool whole =
+        kind != WAI_REDUCE_L2 && kind != WAI_REDUCE_LOG_SUM && kind != WAI_REDUCE_LOG_SUM_EXP;
     return dtype == WAI_F32 || (whole && (dtype == WAI_I32 || dtype == WAI_I64));
 }
 
@@ -86,16 +86,11 @@ static const struct {
     wai_reduce_kind kind;
     uint32_t input_since; /* opset from which axes are an input */
 } names[] = {
-    {"ReduceL1", WAI_REDUCE_L1, 18},
-    {"ReduceL2", WAI_REDUCE_L2, 18},
-    {"ReduceLogSum", WAI_REDUCE_LOG_SUM, 18},
-    {"ReduceLogSumExp", WAI_REDUCE_LOG_SUM_EXP, 18},
-    {"ReduceMax", WAI_REDUCE_MAX, 18},
-    {"ReduceMean", WAI_REDUCE_MEAN, 18},
-    {"ReduceMin", WAI_REDUCE_MIN, 18},
-    {"ReduceProd", WAI_REDUCE_PROD, 18},
-    {"ReduceSum", WAI_REDUCE_SUM, 13},
-    {"ReduceSumSquare", WAI_REDUCE_SUM_SQUARE, 18},
+    {"ReduceL1", WAI_REDUCE_L1, 18},          {"ReduceL2", WAI_REDUCE_L2, 18},
+    {"ReduceLogSum", WAI_REDUCE_LOG_SUM, 18}, {"ReduceLogSumExp", WAI_REDUCE_LOG_SUM_EXP, 18},
+    {"ReduceMax", WAI_REDUCE_MAX, 18},        {"ReduceMean", WAI_REDUCE_MEAN, 18},
+    {"ReduceMin", WAI_REDUCE_MIN, 18},        {"ReduceProd", WAI_REDUCE_PROD, 18},
+    {"ReduceSum", WAI_REDUCE_SUM, 13},        {"ReduceSumSquare", WAI_REDUCE_SUM_SQUARE, 18},
 };
 
 static uint32_t axes_of(wai_lower *l, const wai_value *x, bool from_input) {

@@ -86,13 +86,13 @@ static void plan_init(reduce_plan *plan, const wai_type *type, uint32_t axes) {
 
 /* ---- f32 ----------------------------------------------------------------- */
 
-#define LANES 16
+#define LANES      16
 #define BLOCK_ROWS 16 /* f32 additions in a row before f64 takes over */
-#define COLUMNS 256
+#define COLUMNS    256
 
-#define PLUS(a, b) ((a) + (b))
-#define TIMES(a, b) ((a) * (b))
-#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a)) /* NaN stays */
+#define PLUS(a, b)    ((a) + (b))
+#define TIMES(a, b)   ((a) * (b))
+#define LARGER(a, b)  ((b) > (a) || (b) != (b) ? (b) : (a)) /* NaN stays */
 #define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 
 /* run: of `count` contiguous elements. rows: accumulate a row into acc.
@@ -170,25 +170,25 @@ typedef struct reduction {
 #define ROW(name, first) {first, run_##name, rows_##name, merge_##name}
 
 static const reduction reductions[] = {
-    [WAI_REDUCE_SUM] = ROW(sum, 0.0f),
-    [WAI_REDUCE_MEAN] = ROW(sum, 0.0f),
-    [WAI_REDUCE_MAX] = ROW(max, -INFINITY),
-    [WAI_REDUCE_MIN] = ROW(min, INFINITY),
-    [WAI_REDUCE_PROD] = ROW(prod, 1.0f),
-    [WAI_REDUCE_L1] = ROW(abs, 0.0f),
-    [WAI_REDUCE_L2] = ROW(square, 0.0f),
-    [WAI_REDUCE_LOG_SUM] = ROW(sum, 0.0f),
-    [WAI_REDUCE_LOG_SUM_EXP] = ROW(exp, 0.0f),
-    [WAI_REDUCE_SUM_SQUARE] = ROW(square, 0.0f),
+    [WAI_REDUCE_SUM] = ROW(sum, 0.0f),         [WAI_REDUCE_MEAN] = ROW(sum, 0.0f),
+    [WAI_REDUCE_MAX] = ROW(max, -INFINITY),    [WAI_REDUCE_MIN] = ROW(min, INFINITY),
+    [WAI_REDUCE_PROD] = ROW(prod, 1.0f),       [WAI_REDUCE_L1] = ROW(abs, 0.0f),
+    [WAI_REDUCE_L2] = ROW(square, 0.0f),       [WAI_REDUCE_LOG_SUM] = ROW(sum, 0.0f),
+    [WAI_REDUCE_LOG_SUM_EXP] = ROW(exp, 0.0f), [WAI_REDUCE_SUM_SQUARE] = ROW(square, 0.0f),
 };
 
 static float finish(uint32_t kind, double total, double count, float shift) {
     switch (kind) {
-    case WAI_REDUCE_MEAN: return (float)(total / count);
-    case WAI_REDUCE_L2: return (float)sqrt(total);
-    case WAI_REDUCE_LOG_SUM: return (float)log(total);
-    case WAI_REDUCE_LOG_SUM_EXP: return (float)(log(total) + shift);
-    default: return (float)total;
+    case WAI_REDUCE_MEAN:
+        return (float)(total / count);
+    case WAI_REDUCE_L2:
+        return (float)sqrt(total);
+    case WAI_REDUCE_LOG_SUM:
+        return (float)log(total);
+    case WAI_REDUCE_LOG_SUM_EXP:
+        return (float)(log(total) + shift);
+    default:
+        return (float)total;
     }
 }
 
@@ -275,20 +275,29 @@ static void reduce_floats(uint32_t kind, const reduce_plan *plan, const float *i
 static int64_t add_integer(uint32_t kind, int64_t total, int64_t x) {
     uint64_t bits = (uint64_t)x;
     switch (kind) {
-    case WAI_REDUCE_MAX: return x > total ? x : total;
-    case WAI_REDUCE_MIN: return x < total ? x : total;
-    case WAI_REDUCE_PROD: return (int64_t)((uint64_t)total * bits);
-    case WAI_REDUCE_L1: return (int64_t)((uint64_t)total + (x < 0 ? 0 - bits : bits));
-    case WAI_REDUCE_SUM_SQUARE: return (int64_t)((uint64_t)total + bits * bits);
-    default: return (int64_t)((uint64_t)total + bits);
+    case WAI_REDUCE_MAX:
+        return x > total ? x : total;
+    case WAI_REDUCE_MIN:
+        return x < total ? x : total;
+    case WAI_REDUCE_PROD:
+        return (int64_t)((uint64_t)total * bits);
+    case WAI_REDUCE_L1:
+        return (int64_t)((uint64_t)total + (x < 0 ? 0 - bits : bits));
+    case WAI_REDUCE_SUM_SQUARE:
+        return (int64_t)((uint64_t)total + bits * bits);
+    default:
+        return (int64_t)((uint64_t)total + bits);
     }
 }
 
 static int64_t first_integer(uint32_t kind, wai_dtype dtype) {
     switch (kind) {
-    case WAI_REDUCE_MAX: return dtype == WAI_I32 ? INT32_MIN : INT64_MIN;
-    case WAI_REDUCE_MIN: return dtype == WAI_I32 ? INT32_MAX : INT64_MAX;
-    default: return kind == WAI_REDUCE_PROD;
+    case WAI_REDUCE_MAX:
+        return dtype == WAI_I32 ? INT32_MIN : INT64_MIN;
+    case WAI_REDUCE_MIN:
+        return dtype == WAI_I32 ? INT32_MAX : INT64_MAX;
+    default:
+        return kind == WAI_REDUCE_PROD;
     }
 }
 

@@ -49,8 +49,9 @@ const wai_op wai_op_softmax = {
 
 /* out[i] = exp(in[i] - *max), *sum their sum. size > 0; in place allowed. */
 struct xnn_f32_default_params;
-void xnn_f32_raddstoreexpminusmax_ukernel__wasmsimd_rr2_p5_u16_acc2(
-    size_t size, const float *in, const float *max, float *out, float *sum, const void *params);
+void xnn_f32_raddstoreexpminusmax_ukernel__wasmsimd_rr2_p5_u16_acc2(size_t size, const float *in,
+                                                                    const float *max, float *out,
+                                                                    float *sum, const void *params);
 
 #define LANES 16
 
@@ -90,8 +91,8 @@ static void log_softmax_row(float *out, const float *in, size_t count) {
     float max = row_max(in, count), sum = 0;
     for (size_t done = 0; done < count; done += 512) {
         size_t size = (count - done < 512 ? count - done : 512) * sizeof(float);
-        xnn_f32_raddstoreexpminusmax_ukernel__wasmsimd_rr2_p5_u16_acc2(size, in + done, &max,
-                                                                       scrap, &part, NULL);
+        xnn_f32_raddstoreexpminusmax_ukernel__wasmsimd_rr2_p5_u16_acc2(size, in + done, &max, scrap,
+                                                                       &part, NULL);
         sum += part;
     }
     float log_sum = wai_log(sum);
@@ -102,7 +103,7 @@ static void log_softmax_row(float *out, const float *in, size_t count) {
 }
 
 /* `columns` rows side by side: element k of column j is at k * stride + j. */
-#define COLUMNS 128
+#define COLUMNS    128
 #define BLOCK_ROWS 32 /* summed apart: keeps the rounding errors of long sums small */
 
 static void exp_row(float *y, const float *x, const float *max, float *sum, size_t columns,

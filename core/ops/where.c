@@ -27,8 +27,9 @@ static wai_status infer(wai_signature *s) {
     }
     s->out[0].dtype = a->dtype;
     if (!wai_type_is_valid(&s->out[0])) {
-        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s, %s and %s broadcast to over %u bytes",
-                        text[0], text[1], text[2], WAI_MAX_TENSOR_SIZE);
+        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where,
+                        "%s, %s and %s broadcast to over %u bytes", text[0], text[1], text[2],
+                        WAI_MAX_TENSOR_SIZE);
     }
     return WAI_OK;
 }
@@ -55,10 +56,14 @@ const wai_op wai_op_where = {
 static void select_row(uint8_t *out, size_t width, const uint8_t *condition, const uint8_t *a,
                        const uint8_t *b, const size_t *step, size_t count) {
     switch (width) {
-    case 1: SELECT(uint8_t);
-    case 2: SELECT(uint16_t);
-    case 4: SELECT(uint32_t);
-    default: SELECT(uint64_t);
+    case 1:
+        SELECT(uint8_t);
+    case 2:
+        SELECT(uint16_t);
+    case 4:
+        SELECT(uint32_t);
+    default:
+        SELECT(uint64_t);
     }
 }
 

@@ -228,29 +228,44 @@ static void fill(wai_operand *x) {
         case WAI_F32:
             ((float *)x->data)[i] = next(20) == 0 ? NAN : (float)next(9) - 4;
             break;
-        case WAI_I32: ((int32_t *)x->data)[i] = (int32_t)next(9) - 4; break;
-        case WAI_I64: ((int64_t *)x->data)[i] = (int64_t)next(9) - 4; break;
-        default: ((uint8_t *)x->data)[i] = (uint8_t)next(2); break;
+        case WAI_I32:
+            ((int32_t *)x->data)[i] = (int32_t)next(9) - 4;
+            break;
+        case WAI_I64:
+            ((int64_t *)x->data)[i] = (int64_t)next(9) - 4;
+            break;
+        default:
+            ((uint8_t *)x->data)[i] = (uint8_t)next(2);
+            break;
         }
     }
 }
 
 static double value(const wai_operand *x, size_t i) {
     switch (x->type.dtype) {
-    case WAI_F32: return ((const float *)x->data)[i];
-    case WAI_I32: return ((const int32_t *)x->data)[i];
-    case WAI_I64: return (double)((const int64_t *)x->data)[i];
-    default: return ((const uint8_t *)x->data)[i];
+    case WAI_F32:
+        return ((const float *)x->data)[i];
+    case WAI_I32:
+        return ((const int32_t *)x->data)[i];
+    case WAI_I64:
+        return (double)((const int64_t *)x->data)[i];
+    default:
+        return ((const uint8_t *)x->data)[i];
     }
 }
 
 static double binary_reference(uint32_t kind, double a, double b) {
     switch (kind) {
-    case WAI_BINARY_ADD: return a + b;
-    case WAI_BINARY_SUB: return a - b;
-    case WAI_BINARY_MUL: return a * b;
-    case WAI_BINARY_MIN: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-    default: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    case WAI_BINARY_ADD:
+        return a + b;
+    case WAI_BINARY_SUB:
+        return a - b;
+    case WAI_BINARY_MUL:
+        return a * b;
+    case WAI_BINARY_MIN:
+        return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    default:
+        return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
     }
 }
 
@@ -290,7 +305,7 @@ static void check_broadcast(void) {
     for (size_t i = 0; i < wai_type_count(&sum.type); i++) {
         double a = value(&in[1], index_in(&in[1].type, &sum.type, i));
         double b = value(&in[2], index_in(&in[2].type, &sum.type, i));
-        bool truths[] = {false, a == b, a < b, a <= b, a > b, a >= b};
+        bool truths[] = {false, a == b, a<b, a <= b, a> b, a >= b};
         compared += 2;
         if (!same(value(&sum, i), binary_reference(binary.kind, a, b))) {
             report("binary", in + 1, 2, i);

@@ -111,21 +111,29 @@ static size_t target(const wai_type *type, uint32_t axes, size_t at) {
 
 static double map(uint32_t kind, double x) {
     switch (kind) {
-    case WAI_REDUCE_L1: return fabs(x);
+    case WAI_REDUCE_L1:
+        return fabs(x);
     case WAI_REDUCE_L2:
-    case WAI_REDUCE_SUM_SQUARE: return x * x;
-    case WAI_REDUCE_LOG_SUM_EXP: return exp(x);
-    default: return x;
+    case WAI_REDUCE_SUM_SQUARE:
+        return x * x;
+    case WAI_REDUCE_LOG_SUM_EXP:
+        return exp(x);
+    default:
+        return x;
     }
 }
 
 static double finish(uint32_t kind, double total, double count) {
     switch (kind) {
-    case WAI_REDUCE_MEAN: return total / count;
-    case WAI_REDUCE_L2: return sqrt(total);
+    case WAI_REDUCE_MEAN:
+        return total / count;
+    case WAI_REDUCE_L2:
+        return sqrt(total);
     case WAI_REDUCE_LOG_SUM:
-    case WAI_REDUCE_LOG_SUM_EXP: return log(total);
-    default: return total;
+    case WAI_REDUCE_LOG_SUM_EXP:
+        return log(total);
+    default:
+        return total;
     }
 }
 

@@ -161,8 +161,8 @@ static void trial_init(trial *t, const op_case *c, const wai_type *out, int in_p
     uint32_t out_count = c->out_count != 0 ? c->out_count : 1;
     for (uint32_t i = 0; i < out_count; i++) {
         t->out[i].type = out[i];
-        t->out[i].data = i == 0 && in_place >= 0 ? t->in[in_place].data
-                                                 : make_buffer(wai_type_size(&out[i]));
+        t->out[i].data =
+            i == 0 && in_place >= 0 ? t->in[in_place].data : make_buffer(wai_type_size(&out[i]));
     }
     t->step = (wai_step){.op = c->row->op,
                          .kernel = c->row->kernel,
@@ -229,17 +229,28 @@ static bool memory_is_intact(const trial *t) {
 
 static double element(wai_dtype dtype, const void *data, size_t i) {
     switch (dtype) {
-    case WAI_F32: return ((const float *)data)[i];
-    case WAI_F64: return ((const double *)data)[i];
-    case WAI_F16: return ((const uint16_t *)data)[i];
-    case WAI_I8: return ((const int8_t *)data)[i];
-    case WAI_I16: return ((const int16_t *)data)[i];
-    case WAI_U16: return ((const uint16_t *)data)[i];
-    case WAI_I32: return ((const int32_t *)data)[i];
-    case WAI_U32: return ((const uint32_t *)data)[i];
-    case WAI_I64: return (double)((const int64_t *)data)[i];
-    case WAI_U64: return (double)((const uint64_t *)data)[i];
-    default: return ((const uint8_t *)data)[i];
+    case WAI_F32:
+        return ((const float *)data)[i];
+    case WAI_F64:
+        return ((const double *)data)[i];
+    case WAI_F16:
+        return ((const uint16_t *)data)[i];
+    case WAI_I8:
+        return ((const int8_t *)data)[i];
+    case WAI_I16:
+        return ((const int16_t *)data)[i];
+    case WAI_U16:
+        return ((const uint16_t *)data)[i];
+    case WAI_I32:
+        return ((const int32_t *)data)[i];
+    case WAI_U32:
+        return ((const uint32_t *)data)[i];
+    case WAI_I64:
+        return (double)((const int64_t *)data)[i];
+    case WAI_U64:
+        return (double)((const uint64_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
     }
 }
 
@@ -317,7 +328,8 @@ static bool run_trial(const op_case *c, const wai_type *out, int in_place) {
     /* The second run finds the first one's output and workspace. */
     for (int round = 0; ok && status == WAI_OK && round < (in_place >= 0 ? 1 : 2); round++) {
         status = t.step.kernel->run(&t.step, &t.diag);
-        ok = status != WAI_OK || ((c->fails != WAI_OK || outputs_agree(&t)) && memory_is_intact(&t));
+        ok =
+            status != WAI_OK || ((c->fails != WAI_OK || outputs_agree(&t)) && memory_is_intact(&t));
     }
     if (status != WAI_OK) {
         ok = refused_as_expected(c, status, &t.diag);

@@ -31,7 +31,7 @@
 #include "ops/op.h"
 
 #define CASE_MAX_OPERANDS 64
-#define CASE_MAX_TEXT 256
+#define CASE_MAX_TEXT     256
 
 typedef struct case_tensor {
     wai_type type;

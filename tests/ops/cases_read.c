@@ -20,7 +20,8 @@ static const struct {
 };
 
 static const char *const status_names[] = {
-    "OK", "ARGUMENT", "STATE", "MALFORMED", "UNSUPPORTED", "LIMIT", "MEMORY", "INTEGRITY", "INTERNAL",
+    "OK",    "ARGUMENT", "STATE",     "MALFORMED", "UNSUPPORTED",
+    "LIMIT", "MEMORY",   "INTEGRITY", "INTERNAL",
 };
 
 /* ---- words ------------------------------------------------------------ */
@@ -82,10 +83,18 @@ static uint32_t next_random(uint64_t *seed) { /* splitmix64, upper half */
 
 static void store_integer(wai_dtype dtype, void *data, size_t i, uint64_t value) {
     switch (wai_dtype_size(dtype)) {
-    case 1: ((uint8_t *)data)[i] = (uint8_t)value; break;
-    case 2: ((uint16_t *)data)[i] = (uint16_t)value; break;
-    case 4: ((uint32_t *)data)[i] = (uint32_t)value; break;
-    default: ((uint64_t *)data)[i] = value; break;
+    case 1:
+        ((uint8_t *)data)[i] = (uint8_t)value;
+        break;
+    case 2:
+        ((uint16_t *)data)[i] = (uint16_t)value;
+        break;
+    case 4:
+        ((uint32_t *)data)[i] = (uint32_t)value;
+        break;
+    default:
+        ((uint64_t *)data)[i] = value;
+        break;
     }
 }
 
