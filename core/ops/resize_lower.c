@@ -126,11 +126,10 @@ static void apply_scales(wai_lower *l, const wai_value *x, const request *r, wai
     for (uint32_t i = 0; i < r->count && !wai_lower_failed(l); i++) {
         uint32_t axis = r->axes[i];
         float extent = (float)x->type.dims[axis];
-        if (p->coordinates == WAI_RESIZE_TF_CROP) {
-            extent *= p->roi_end[axis] - p->roi_start[axis];
-        }
         p->scale[axis] = r->scales[i];
-        /* In float32, as onnxruntime: 0.1 * 30 is 3. */
+        /* In float32, as onnxruntime: 0.1 * 30 is 3. The region does not
+         * count, as in onnxruntime and the reference, though the text of the
+         * specification multiplies it in. */
         p->dims[axis] = wai_lower_dim(l, whole(floorf(extent * r->scales[i])), "an output dim");
     }
 }

@@ -110,6 +110,11 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) {
  * INT64_MIN and MAX included. */
 static void cut_axis(wai_slice_params *params, uint32_t axis, int64_t dim, int64_t start,
                      int64_t end, int64_t step) {
+    /* Opset 10 recommends INT_MAX for "to the end" without a word on negative
+     * steps; onnxruntime takes it as the end in both directions. */
+    if (step < 0 && (end == INT32_MAX || end == INT64_MAX)) {
+        end = INT64_MIN;
+    }
     /* Clamped before the dim is added, so that nothing wraps. */
     start = clamp(start, -dim - 1, dim + 1);
     end = clamp(end, -dim - 1, dim + 1);
@@ -122,9 +127,9 @@ static void cut_axis(wai_slice_params *params, uint32_t axis, int64_t dim, int64
         end = clamp(end, 0, dim);
         count = start < end ? (end - start + step - 1) / step : 0;
     } else {
-        start = clamp(start, -1, dim - 1);
+        start = clamp(start, 0, dim - 1); /* ONNX's rule; NumPy's is -1 */
         end = clamp(end, -1, dim - 1);
-        count = start > end ? (start - end - step - 1) / -step : 0;
+        count = dim > 0 && start > end ? (start - end - step - 1) / -step : 0;
     }
     params->start[axis] = count > 0 ? (uint32_t)start : 0;
     params->step[axis] = count > 1 ? (int32_t)step : 1;
