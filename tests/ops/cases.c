@@ -10,15 +10,7 @@
  * that must not be written to; inputs must stay as they were.
  * One line per failure, the last line is `N passed, N failed, N skipped`.
  *
- * Build by hand for the operators that exist already (the others become stubs,
- * a case of theirs fails); in /work/main:
- *
- *   /tmp/c1/build_cases.sh /tmp/me/cases asan core/ops/x.c core/ops/y.c ...
- *   /tmp/intrixie /work/main /tmp/me/cases tests/ops/x.cases
- *
- * which compiles the two files here, base, tensor, runtime/registry.c and the
- * given files with -Icore -Icore/include and links libxnnpack.a with
- * -Wl,--gc-sections (lowerings refer to the compiler and must be dropped).
+ * Built by CMake as ops_cases (native-asan); `npm test -- ops` runs all files.
  */
 #define _POSIX_C_SOURCE 200809L
 
