@@ -1,6 +1,6 @@
 // Reference cases of a model: cases/<case>/{case.json,inputs/*.npy,outputs/*.npy}.
 // Knows how to find, read and judge them, and nothing about who runs them.
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { elementCount, typeText, valueAt } from './dtypes.mjs';

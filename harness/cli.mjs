@@ -6,7 +6,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { WasmAIError, errorToData } from '../web/errors.js';
+import { errorToData, WasmAIError } from '../web/errors.js';
 import { createIo } from './io.mjs';
 
 // In the order of --help. Loaded when asked for, so that one command does not

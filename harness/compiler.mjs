@@ -2,7 +2,7 @@
 // out. The only file that knows that module's memory. The ABI is described at
 // the top of core/wasm/compile_glue.c.
 import { readFile } from 'node:fs/promises';
-import { WasmAIError, codeOfStatus } from '../web/errors.js';
+import { codeOfStatus, WasmAIError } from '../web/errors.js';
 import { bytesOf, dtypeByName } from './dtypes.mjs';
 
 export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.url);
@@ -59,7 +59,8 @@ export class Compiler {
     const imports = {};
     for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
       if (kind !== 'function') throw new Error(`compiler.wasm imports a ${kind}: ${from}.${name}`);
-      (imports[from] ??= {})[name] = HOOKS[name] ?? missing(name);
+      imports[from] ??= {};
+      imports[from][name] = HOOKS[name] ?? missing(name);
     }
     this.exports = /** @type {any} */ (new WebAssembly.Instance(module, imports).exports);
     this.exports._initialize?.();
@@ -210,7 +211,9 @@ export function parseLog(bytes) {
     const [kind, ...fields] = decoder.decode(bytes.subarray(at, stop)).split('\t');
     at = stop + 1;
     if (kind === 'dim') {
-      log.dims.push({ name: fields[0], value: Number(fields[1]), bound: fields[2] === 'bound' });
+      const dim = { name: fields[0], value: Number(fields[1]), bound: fields[2] === 'bound' };
+      // A dim is reported where it stands; inputs may share one.
+      if (!log.dims.some(({ name }) => name === dim.name)) log.dims.push(dim);
     } else if (kind === 'problem') {
       const [status, where, message] = fields;
       log.problems.push({ code: codeOfStatus(Number(status)), where, message });

@@ -1,7 +1,7 @@
 // Reading and writing whole files with errors that name the file.
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { WasmAIError } from '../web/errors.js';
 
 const REASONS = {

@@ -1,6 +1,6 @@
 // @wasm-ai/cli as a module: `const { bytes, report } = await compile(onnxBytes)`.
 import { readCertificate } from '../web/certificate.js';
-import { WasmAIError, closestName } from '../web/errors.js';
+import { closestName, WasmAIError } from '../web/errors.js';
 import { Compiler } from './compiler.mjs';
 
 export { WasmAIError };

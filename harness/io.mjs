@@ -88,7 +88,9 @@ export function bytesText(size) {
 export function tableText(rows, right = []) {
   const widths = [];
   for (const row of rows) {
-    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, String(cell).length)));
+    for (const [i, cell] of row.entries()) {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+    }
   }
   const pad = (cell, i) =>
     right.includes(i) ? String(cell).padStart(widths[i]) : String(cell).padEnd(widths[i]);

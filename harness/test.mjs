@@ -112,6 +112,7 @@ const suites = [
   { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest },
   { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },
   { name: 'conformance', command: nodeSuite('tests/conformance'), counts: nodeTest },
+  { name: 'models', command: nodeSuite('tests/models'), counts: nodeTest },
   { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest },
 ];
 

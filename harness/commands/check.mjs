@@ -1,8 +1,8 @@
 // check MODEL.onnx: does it compile, and if not, everything that is in the way.
 import { basename } from 'node:path';
-import { readBytes } from '../files.mjs';
-import { Compiler } from '../compiler.mjs';
 import { errorToData } from '../../web/errors.js';
+import { Compiler } from '../compiler.mjs';
+import { readBytes } from '../files.mjs';
 import { hintFor } from '../hints.mjs';
 import { checkDims, dimMap } from '../index.mjs';
 import { collect, parseDims } from './options.mjs';
@@ -40,10 +40,13 @@ export async function run([model], options, io) {
 }
 
 function text(model, problems, open, io) {
-  const lines = problems.flatMap(({ code, where, message, hint }) => [
-    `${io.paint('red', code)}  ${where}: ${message}`,
-    ...(hint ? [`             hint: ${hint}`] : []),
-  ]);
+  const hinted = new Set();
+  const lines = problems.flatMap(({ code, where, message, hint }) => {
+    const line = `${io.paint('red', code)}  ${where}: ${message}`;
+    if (!hint || hinted.has(hint)) return [line];
+    hinted.add(hint); // once is enough for people; --json has it everywhere
+    return [line, `             hint: ${hint}`];
+  });
   for (const { name: dim, value } of open) {
     lines.push(
       `${io.paint('yellow', 'dynamic')}      ${dim}: taken as ${value}`,

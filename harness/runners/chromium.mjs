@@ -4,7 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WasmAIError, errorFromData } from '../../web/errors.js';
+import { errorFromData, WasmAIError } from '../../web/errors.js';
 import { buildDist } from '../dist.mjs';
 import { arrayFromBytes, bytesOf, dtypeByName } from '../dtypes.mjs';
 import { serveFolder } from '../server/app.mjs';

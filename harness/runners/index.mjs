@@ -3,7 +3,7 @@
 //     run(feeds, { repeat, onRun }) -> { outputs, times }, close() }
 // with times in milliseconds, one per run, and nothing that differs between
 // runners visible to whoever calls it.
-import { WasmAIError, closestName } from '../../web/errors.js';
+import { closestName, WasmAIError } from '../../web/errors.js';
 
 const RUNNERS = {
   node: () => import('./node.mjs'),

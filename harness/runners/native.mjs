@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pagesOf, readCertificate } from '../../web/certificate.js';
-import { WasmAIError, codeOfStatus } from '../../web/errors.js';
+import { codeOfStatus, WasmAIError } from '../../web/errors.js';
 import { arrayFromBytes, bytesOf, dtypeByName, dtypeByNumber } from '../dtypes.mjs';
 
 export const NATIVE_COMMAND = fileURLToPath(new URL('../../build/native/wai', import.meta.url));

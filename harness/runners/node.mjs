@@ -1,6 +1,7 @@
 // Runs a package in this process, with the loader that pages use.
-import { Tensor, load } from '../../web/wasmai.js';
+
 import { WasmAIError } from '../../web/errors.js';
+import { load, Tensor } from '../../web/wasmai.js';
 
 /** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
 export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {

@@ -145,7 +145,7 @@ function compare(want, have, index) {
 
 // First match wins. A class is a reason that a person accepts for a skip.
 const REFUSALS = [
-  ['opset', /^opset \d+ is not/],
+  ['opset', /^opset \d+ is not|is supported in opsets/],
   ['training', /training/i],
   ['sequence', /^operator \S*(Sequence|Optional)(?!\S*Reverse)/],
   ['domain', /of domain|no ai\.onnx opset/],

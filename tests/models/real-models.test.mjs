@@ -21,6 +21,8 @@ const MODELS = [
   'selfie-segmentation',
   'super-resolution-10',
   'deeplabv3-mnv2',
+  'ppocr-v3-en-det',
+  'magika',
 ];
 
 const RUNNERS = [
