@@ -98,7 +98,7 @@ static wai_status infer(wai_signature *s) {
     wai_status status = check_options(s, p, in->dtype);
     for (uint32_t i = 0; i < in->rank && status == WAI_OK; i++) {
         status = check_axis(s, p, i);
-        if (status == WAI_OK &&
+        if (status == WAI_OK && p->dims[i] != 0 &&
             wai_resize_taps(p, i) * p->dims[i] > WAI_MAX_TENSOR_SIZE / sizeof(float)) {
             return wai_fail(s->diag, WAI_ERR_LIMIT, s->where,
                             "resize of axis %u from %u to %u needs too large a table", i,
@@ -118,7 +118,7 @@ static wai_status infer(wai_signature *s) {
 static uint64_t flops(const wai_signature *s) {
     const wai_resize_params *p = s->params;
     uint64_t count = wai_type_count(&s->out[0]), per_element = 0;
-    for (uint32_t i = 0; i < s->in[0]->rank; i++) {
+    for (uint32_t i = 0; i < s->in[0]->rank && count != 0; i++) {
         if (p->mode != WAI_RESIZE_NEAREST && wai_resize_is_active(p, s->in[0], i)) {
             per_element += 2 * wai_resize_taps(p, i);
         }
