@@ -16,6 +16,7 @@ const missing =
 
 test('ONNX operator tests', { skip: missing }, async (t) => {
   const expectations = readExpectations();
+  assert.ok(root !== null);
   const names = listTests(root);
   for (const name of expectations.keys()) {
     assert.ok(names.includes(name), `expectations.txt lists ${name}, which does not exist`);

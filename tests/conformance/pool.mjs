@@ -17,6 +17,7 @@ export async function runAll(root, names, onDone = () => {}) {
   const lanes = Math.min(THREADS, availableParallelism(), names.length);
   await Promise.all(
     Array.from({ length: lanes }, async () => {
+      /** @type {Worker | null} */
       let worker = null;
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
         worker ??= new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { root } });

@@ -13,6 +13,7 @@ const ATOL = 1e-7;
 
 // compiler.wasm's memory only grows, so a fresh instance now and then.
 const COMPILES_PER_INSTANCE = 200;
+/** @type {Compiler | null} */
 let compiler = null;
 let compiles = 0;
 
@@ -62,7 +63,7 @@ async function runSet({ onnx, model }, set) {
   const inputs = set.inputs();
   const wanted = set.outputs();
   const { bytes, bound } = await compileBound(onnx, model, inputs);
-  const session = await load(bytes, { isolation: 'none' });
+  const session = await load(/** @type {Uint8Array} */ (bytes), { isolation: 'none' });
   try {
     const feeds = {};
     model.inputs.forEach(({ name }, i) => {
@@ -91,10 +92,11 @@ async function compileBound(onnx, model, inputs) {
       .filter(([name, tensor]) => tensor !== undefined && !bindings.has(name))
       .reverse();
     if (free.length === 0) break;
+    /** @type {any} */
     let next = null;
     for (const [name, tensor] of free) {
       const tried = await compileOnce(onnx, dims, new Map([...bindings, [name, tensor]]));
-      if (tried.error?.message === outcome.error.message) continue;
+      if (tried.error?.message === outcome.error?.message) continue;
       next = { name, tensor, tried };
       break;
     }
@@ -144,6 +146,7 @@ function compare(want, have, index) {
 }
 
 // First match wins. A class is a reason that a person accepts for a skip.
+/** @type {[string, RegExp][]} */
 const REFUSALS = [
   ['opset', /^opset \d+ is not|is supported in opsets/],
   ['training', /training/i],
@@ -155,6 +158,7 @@ const REFUSALS = [
   ['dynamic', /dynamic|run time|depends on/i],
 ];
 
+/** @returns {Pick<Result, 'status' | 'reason' | 'detail'>} */
 function judgeError(error) {
   const { code, where, message } = errorToData(error);
   const detail = `${code}: ${where}: ${message}`.replace(/\s+/g, ' ');

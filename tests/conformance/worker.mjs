@@ -3,5 +3,5 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { runTest } from './run_one.mjs';
 
 parentPort?.on('message', async (name) => {
-  parentPort.postMessage(await runTest(workerData.root, name));
+  parentPort?.postMessage(await runTest(workerData.root, name));
 });

@@ -65,7 +65,11 @@ test('the module throws the error that the command prints', { skip }, async (t) 
     inputs: [['x', FLOAT, [2]]],
     outputs: [['y', FLOAT, [2]]],
   });
-  const error = await compile(bad).then(assert.fail, (caught) => caught);
+  /** @type {any} */
+  const error = await compile(bad).then(
+    () => null,
+    (caught) => caught,
+  );
   assert.ok(error instanceof WasmAIError);
   assert.equal(error.code, 'UNSUPPORTED');
   assert.match(error.message, /Frobnicate/);
@@ -78,6 +82,7 @@ test('the module throws the error that the command prints', { skip }, async (t) 
 });
 
 test('options of the module that are not known are refused', async () => {
+  /** @type {any[]} */
   const rows = [
     [{ optimise: true }, /did you mean optimize\?/],
     [{ quantize: 'int8' }, /quantize: not in this version/],
@@ -89,7 +94,7 @@ test('options of the module that are not known are refused', async () => {
   for (const [options, message] of rows) {
     await assert.rejects(compile(addRelu(), options), message);
   }
-  await assert.rejects(compile('model.onnx'), /as bytes/);
+  await assert.rejects(compile(/** @type {any} */ ('model.onnx')), /as bytes/);
 });
 
 test('dims: by name, by input[axis], unknown ones refused', { skip }, async (t) => {
@@ -167,6 +172,7 @@ for (const runner of RUNNER_NAMES) {
     const whole = readFileSync(out);
     const flipped = Buffer.from(whole);
     flipped[whole.length >> 1] ^= 1;
+    /** @type {any[]} */
     const rows = [
       [flipped, /^error: INTEGRITY: /],
       [whole.subarray(0, whole.length - 1), /^error: (MALFORMED|INTEGRITY): /],

@@ -51,6 +51,7 @@ function npyWith(header, size = 16) {
 test('.npy: what is not understood is refused by name', () => {
   const header = (descr, order, shape) =>
     `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': ${shape}, }\n`;
+  /** @type {any[]} */
   const rows = [
     [header("'>f4'", 'False', '(4,)'), /big-endian/],
     [header("'<f4'", 'True', '(2, 2)'), /Fortran order/],
@@ -156,6 +157,7 @@ test('images: resizing keeps a flat picture flat and averages when it shrinks', 
 test('images: what does not fit is refused', () => {
   const bytes = png(2, 2, () => [0, 0, 0]);
   const slot = { name: 'image', dtype: 'float32', dims: [1, 3, 2, 2] };
+  /** @type {any[]} */
   const rows = [
     [bytes, { ...slot, dtype: 'int64' }, {}, /an image cannot feed image/],
     [bytes, { ...slot, dims: [2, 3, 2, 2] }, {}, /one image cannot feed/],
@@ -189,6 +191,7 @@ test('inputs: names may hold = and :, one input needs no name', async (t) => {
   assert.deepEqual(odd.a.data, new Float32Array(2));
 
   const two = [slot('image'), slot('mask')];
+  /** @type {any[]} */
   const refused = [
     [['image=zeros'], two, /mask: this input \(float32 \[2\]\) has no value/],
     [['imago=zeros', 'mask=zeros'], two, /no input "imago"; did you mean "image"\?/],

@@ -55,7 +55,13 @@ const slot = ([name, elemType, dims]) => ({
  * An ONNX file without attributes: `nodes` are [opType, inputs, outputs, name],
  * slots are [name, element type, dims], weights are [name, dims, numbers].
  */
-export function onnxFile({ nodes, inputs, outputs, weights = [], opset = 17 }) {
+export function onnxFile({
+  nodes,
+  inputs,
+  outputs,
+  weights = /** @type {any[]} */ ([]),
+  opset = 17,
+}) {
   return Model.encode({
     irVersion: 8,
     producerName: 'wasm-ai tests',
@@ -75,7 +81,7 @@ export function onnxFile({ nodes, inputs, outputs, weights = [], opset = 17 }) {
   }).finish();
 }
 
-/** y = relu(x + w), x and y [batch, 4] */
+/** y = relu(x + w), x and y [batch, 4] @param {number | string} batch */
 export const addRelu = (batch = 2) =>
   onnxFile({
     nodes: [

@@ -34,6 +34,7 @@ test('the version is the one of wasmai.h, also from another folder', (t) => {
 });
 
 test('a bad command line has code 2 and a suggestion', async () => {
+  /** @type {any[]} */
   const rows = [
     [['complie', 'a.onnx'], /unknown command 'complie'\n\(Did you mean compile\?\)/],
     [
@@ -58,6 +59,7 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
   const model = join(folder, 'm.onnx');
   const out = join(folder, 'm.wai');
   writeFileSync(model, addRelu());
+  /** @type {any[]} */
   const rows = [
     [
       ['compile', join(folder, 'absent.onnx')],
@@ -129,6 +131,7 @@ test('settings: flags over environment over file', (t) => {
 test('settings that are not understood are refused by name', (t) => {
   const cwd = folderFor(t);
   const file = join(cwd, 'wasm-ai.config.json');
+  /** @type {any[]} */
   const rows = [
     ['{"MAX_HEAP": 64}', /wasm-ai.config.json: unknown setting "MAX_HEAP"/],
     ['{"MAX_HEAP_SIZE": "lots"}', /MAX_HEAP_SIZE: must be whole MiB/],
