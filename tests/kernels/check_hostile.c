@@ -190,8 +190,14 @@ static bool attack(const op_case *c) {
     if (!is_small(&t.out[0].type) || (row->op->flops != NULL && row->op->flops(&s) > MAX_FLOPS)) {
         return false;
     }
-    t.step = (wai_step){.op = row->op, .kernel = row->kernel, .params = params, .where = "hostile",
-                        .in = t.in, .out = t.out, .in_count = c->in_count, .out_count = 1};
+    t.step = (wai_step){.op = row->op,
+                        .kernel = row->kernel,
+                        .params = params,
+                        .where = "hostile",
+                        .in = t.in,
+                        .out = t.out,
+                        .in_count = c->in_count,
+                        .out_count = 1};
     run(row, &t);
     return true;
 }

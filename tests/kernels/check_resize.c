@@ -71,7 +71,8 @@ static double kernel(const wai_resize_params *p, double distance) {
 
 /* The weight of input position `i` in output position `x` of one axis: the
  * window runs past the borders, where it meets copies of the border pixel. */
-static double weight_of(const wai_resize_params *p, double x, double scale, int64_t i, int64_t dim) {
+static double weight_of(const wai_resize_params *p, double x, double scale, int64_t i,
+                        int64_t dim) {
     double shrink = p->antialias && scale < 1 ? scale : 1, sum = 0, mine = 0;
     int64_t reach = (int64_t)(2 / shrink) + 2;
     for (int64_t at = (int64_t)floor(x) - reach; at <= (int64_t)floor(x) + reach; at++) {
@@ -100,8 +101,8 @@ typedef struct weights {
 
 static void fill_axis(const wai_resize_params *p, const wai_type *in, uint32_t axis, double *w) {
     int64_t dim = in->dims[axis];
-    bool same = p->dims[axis] == in->dims[axis] && p->scale[axis] == 1 &&
-                p->roi_start[axis] == 0 && p->roi_end[axis] == 1;
+    bool same = p->dims[axis] == in->dims[axis] && p->scale[axis] == 1 && p->roi_start[axis] == 0 &&
+                p->roi_end[axis] == 1;
     for (uint32_t o = 0; o < p->dims[axis]; o++, w += dim) {
         double x = same ? o : source(p, in, axis, o);
         bool outside = p->coordinates == WAI_RESIZE_TF_CROP && (x < 0 || x > (double)(dim - 1));
@@ -180,8 +181,14 @@ static bool run(const wai_resize_params *p, wai_operand *in, wai_operand *out) {
     wai_pool_init(&pool, NULL, 1u << 30);
     wai_diag diag;
     wai_diag_clear(&diag);
-    wai_step step = {.op = &wai_op_resize, .kernel = &wai_op_resize_kernel, .params = p,
-                     .where = "test", .in = in, .out = out, .in_count = 1, .out_count = 1};
+    wai_step step = {.op = &wai_op_resize,
+                     .kernel = &wai_op_resize_kernel,
+                     .params = p,
+                     .where = "test",
+                     .in = in,
+                     .out = out,
+                     .in_count = 1,
+                     .out_count = 1};
     bool ok = wai_op_resize_kernel.prepare(&step, &pool, &diag) == WAI_OK;
     pool.sealed = true;
     step.workspace = buffer(step.workspace_size);

@@ -164,8 +164,14 @@ static void check(subject *s, dull_reference reference) {
     for (size_t i = 0; i < size; i++) {
         ((uint8_t *)s->in.data)[i] = (uint8_t)next(256);
     }
-    wai_step step = {.op = s->op, .kernel = s->kernel, .params = &s->params, .where = "test",
-                     .in = &s->in, .out = &s->out, .in_count = 1, .out_count = 1};
+    wai_step step = {.op = s->op,
+                     .kernel = s->kernel,
+                     .params = &s->params,
+                     .where = "test",
+                     .in = &s->in,
+                     .out = &s->out,
+                     .in_count = 1,
+                     .out_count = 1};
     compared++;
     if (s->kernel->run(&step, &diag) != WAI_OK || !is_right(s, reference)) {
         failures++;
