@@ -30,7 +30,7 @@
 
 /* What the runtime itself takes at the bottom of linear memory: data and
  * stack. A build test holds the module to it. */
-#define WAI_RUNTIME_SIZE (512u * 1024u)
+#define WAI_RUNTIME_SIZE (384u * 1024u)
 #define WAI_RUNTIME_STACK (256u * 1024u)
 
 /* A constant folded at compile time must not blow up the package: a net that
