@@ -54,6 +54,11 @@ export class Compiler {
     }
   }
 
+  /** For the demo's worker, which gets the wasm from its page. @param {BufferSource} wasm */
+  static fromBytes(wasm) {
+    return new Compiler(new WebAssembly.Module(wasm));
+  }
+
   /** @param {WebAssembly.Module} module */
   constructor(module) {
     const imports = {};

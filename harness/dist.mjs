@@ -3,18 +3,45 @@
 // the loader.
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import { WasmAIError } from '../web/errors.js';
 import { DIGEST_SIZE, hex, pagesOf, readCertificate } from '../web/certificate.js';
+import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { headerFiles } from './server/hosts.mjs';
 
 const WEB = fileURLToPath(new URL('../web/', import.meta.url));
+const DIGITS = fileURLToPath(new URL('../models/digits/', import.meta.url));
+const COMPILER = fileURLToPath(new URL('../build/wasm/compiler.wasm', import.meta.url));
 export const RUNTIME = fileURLToPath(new URL('../build/wasm/runtime-simd.wasm', import.meta.url));
 const TARGET = ['chrome93', 'firefox92', 'safari16.4'];
+/** @type {import('esbuild').BuildOptions & { write: false }} */
+const BUNDLE = {
+  bundle: true,
+  minify: true,
+  target: TARGET,
+  supported: { 'import-meta': true, 'dynamic-import': true },
+  legalComments: 'none',
+  write: false,
+  logLevel: 'silent',
+};
+/** The compiler's driver is written for Node, but needs nothing of it once it has the wasm. */
+const COMPILE_WORKER_BUILD = {
+  define: { 'import.meta.url': '"https://worker.invalid/"' },
+  plugins: [
+    {
+      name: 'no-node',
+      setup(plugin) {
+        plugin.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'no-node' }));
+        plugin.onLoad({ filter: /.*/, namespace: 'no-node' }, () => ({
+          contents: 'module.exports = {}',
+        }));
+      },
+    },
+  ],
+};
 const DEFAULT_CAP_MB = 4096; // all that wasm32 can address
 
 const sha384 = (bytes) => createHash('sha384').update(bytes).digest('hex');
@@ -89,13 +116,18 @@ export async function buildDist(options) {
   );
   put('wasmai.d.ts', await readFile(join(WEB, 'wasmai.d.ts')));
   const workers = [workerName];
-  if (demo) await putDemo({ put, workers, packages, onStep });
+  const trustedTypes = ['wasm-ai'];
+  if (demo) {
+    onStep('demo');
+    workers.push(await putDemo(put));
+    trustedTypes.push('wasm-ai-demo'); // its compile worker
+  }
 
   onStep('manifest and header files');
   const policy = secure ? 'strict' : 'literal';
   const served = [...files.keys(), 'manifest.json'];
   for (const [name, text] of Object.entries(
-    headerFiles({ files: served, workers, strict: secure }),
+    headerFiles({ files: served, workers, strict: secure, trustedTypes }),
   ))
     put(`headers/${name}`, text);
   const manifest = {
@@ -105,6 +137,7 @@ export async function buildDist(options) {
     secure,
     maxHeapMB,
     workers,
+    trustedTypes,
     runtimes: { simd: runtimeName },
     packages,
     files: Object.fromEntries(
@@ -209,31 +242,37 @@ async function readPackage(path, maxHeapMB) {
 }
 
 /** One classic script: no imports, nothing on the global scope. */
-async function putWorker(source, put) {
+async function putWorker(source, put, more = {}) {
   const { outputFiles } = await esbuild({
+    ...BUNDLE,
     entryPoints: [join(WEB, source)],
-    bundle: true,
     format: 'iife',
-    minify: true,
-    target: TARGET,
-    supported: { 'dynamic-import': true },
-    legalComments: 'none',
-    write: false,
-    logLevel: 'silent',
+    ...more,
   });
   const name = hashedName(basename(source), outputFiles[0].contents);
   put(name, outputFiles[0].contents);
   return name;
 }
 
-async function bundleLoader({
-  workerName,
-  runtimeName,
-  runtimeDigest,
-  packages,
-  maxHeapMB,
-  secure,
-}) {
+async function bundleModule(source, plugins) {
+  const { outputFiles } = await esbuild({
+    ...BUNDLE,
+    entryPoints: [join(WEB, source)],
+    format: 'esm',
+    plugins,
+  });
+  return outputFiles[0].contents;
+}
+
+/** Another text in the place of a module. @param {RegExp} filter @param {string} contents */
+function replaceModule(filter, contents) {
+  return {
+    name: 'replace',
+    setup: (plugin) => plugin.onLoad({ filter }, () => ({ contents, loader: 'js' })),
+  };
+}
+
+function bundleLoader({ workerName, runtimeName, runtimeDigest, packages, maxHeapMB, secure }) {
   // The literal `new URL('./x', import.meta.url)` is what bundlers look for.
   const assets = `export const assets = {
     base: new URL('./', import.meta.url),
@@ -243,42 +282,48 @@ async function bundleLoader({
     maxHeapMB: ${maxHeapMB},
     secure: ${secure},
   };`;
-  const { outputFiles } = await esbuild({
-    entryPoints: [join(WEB, 'wasmai.js')],
-    bundle: true,
-    format: 'esm',
-    minify: true,
-    target: TARGET,
-    supported: { 'import-meta': true },
-    legalComments: 'none',
-    write: false,
-    logLevel: 'silent',
-    plugins: [
-      {
-        name: 'assets',
-        setup(plugin) {
-          plugin.onLoad({ filter: /[/\\]web[/\\]assets\.js$/ }, () => ({
-            contents: assets,
-            loader: 'js',
-          }));
-        },
-      },
-    ],
-  });
-  return outputFiles[0].contents;
+  return bundleModule('wasmai.js', [replaceModule(/[/\\]web[/\\]assets\.js$/, assets)]);
 }
 
-/** The demo is plain files beside the loader. */
-async function putDemo({ put, onStep }) {
-  onStep('demo');
-  for (const name of await readdir(join(WEB, 'demo'))) {
-    if (!/\.(html|css|js|svg|png)$/.test(name)) continue;
-    const text = await readFile(join(WEB, 'demo', name));
-    put(
-      name,
-      name.endsWith('.js')
-        ? text.toString().replaceAll("from '../wasmai.js'", "from './wasmai.js'")
-        : text,
-    );
+/**
+ * The demo: one script beside the loader, and the compiler with a worker of its own.
+ * @returns {Promise<string>} the worker's name
+ */
+async function putDemo(put) {
+  const compiler = await readRuntime(COMPILER);
+  const compilerName = hashedName('compiler.wasm', compiler);
+  put(compilerName, compiler);
+  const workerName = await putWorker('demo/compile_worker.js', put, COMPILE_WORKER_BUILD);
+  const samples = await putSamples(put);
+  for (const name of ['index.html', 'demo.css', 'favicon.svg']) {
+    put(name, await readFile(join(WEB, 'demo', name)));
   }
+  const assets = `export const assets = {
+    compileWorker: new URL('./${workerName}', import.meta.url),
+    compiler: { url: new URL('./${compilerName}', import.meta.url), sha384: '${sha384(compiler)}' },
+    samples: ${JSON.stringify(samples)},
+  };`;
+  put(
+    'demo.js',
+    await bundleModule('demo/demo.js', [
+      replaceModule(/[/\\]demo_assets\.js$/, assets),
+      {
+        name: 'loader',
+        setup: (plugin) =>
+          plugin.onResolve({ filter: /[/\\]wasmai\.js$/ }, () => ({
+            path: './wasmai.js',
+            external: true,
+          })),
+      },
+    ]),
+  );
+  return workerName;
+}
+
+/** Handwritten digits to try, when the model that they are for is in the project. */
+async function putSamples(put) {
+  const { samples } = JSON.parse(await readFile(join(DIGITS, 'model.json'), 'utf8'));
+  const chosen = samples.filter(({ normalised }) => normalised);
+  for (const { file } of chosen) put(file, await readFile(join(DIGITS, file)));
+  return chosen.map(({ file, label }) => ({ file: `./${file}`, label }));
 }

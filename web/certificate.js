@@ -15,11 +15,20 @@ const MAX_PAGES = 65536; // 4 GiB, all that wasm32 can address
 
 /** First bytes that are something else, and what to do about it. @type {[RegExp, string][]} */
 const LOOKALIKES = [
-  [/^\s*<(!doctype|html|head|\?xml)/i, 'your server returned HTML instead of the package: check the path, and that a '
-    + 'missing file answers 404 instead of a page'],
-  [/^version https:\/\/git-lfs/, 'this is a Git LFS pointer, not the file itself: run `git lfs pull`'],
+  [
+    /^\s*<(!doctype|html|head|\?xml)/i,
+    'your server returned HTML instead of the package: check the path, and that a ' +
+      'missing file answers 404 instead of a page',
+  ],
+  [
+    /^version https:\/\/git-lfs/,
+    'this is a Git LFS pointer, not the file itself: run `git lfs pull`',
+  ],
   [/^\0asm/, 'this is a wasm module, not a package'],
-  [/^\x08[\x01-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]/, 'this looks like an ONNX file: compile it first with `wasm-ai compile`'],
+  [
+    /^\x08[\x01-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]/,
+    'this looks like an ONNX file: compile it first with `wasm-ai compile`',
+  ],
   [/^\x1f\x8b/, 'this is gzip data: serve it with `Content-Encoding: gzip`, or unpack it first'],
 ];
 
@@ -42,14 +51,20 @@ export function readCertificate(bytes, where) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_SIZE);
   const version = view.getUint32(4, true);
   if (version !== FORMAT_VERSION) {
-    throw new WasmAIError('UNSUPPORTED', where, `package format ${version}, but this loader reads format `
-      + `${FORMAT_VERSION}: compile the model with the same release as the loader`);
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      where,
+      `package format ${version}, but this loader reads format ` +
+        `${FORMAT_VERSION}: compile the model with the same release as the loader`,
+    );
   }
   const flags = view.getUint32(12, true);
-  if (flags !== 0) throw new WasmAIError('UNSUPPORTED', where, `unknown package flags 0x${flags.toString(16)}`);
+  if (flags !== 0)
+    throw new WasmAIError('UNSUPPORTED', where, `unknown package flags 0x${flags.toString(16)}`);
   const wide = (/** @type {number} */ offset, /** @type {string} */ name) => {
     const value = view.getBigUint64(offset, true);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw bad(`${name} in the header is ${value}, which cannot be true`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw bad(`${name} in the header is ${value}, which cannot be true`);
     return Number(value);
   };
   const certificate = {
@@ -63,8 +78,10 @@ export function readCertificate(bytes, where) {
     stepCount: view.getUint32(64, true),
     sourceDigest: hex(bytes.subarray(72, 72 + DIGEST_SIZE)),
   };
-  if (certificate.packageSize < HEADER_SIZE + DIGEST_SIZE) throw bad(`the header says ${certificate.packageSize} bytes, less than itself`);
-  if (certificate.peakSize < certificate.packageSize) throw bad('the header says a peak memory smaller than the package');
+  if (certificate.packageSize < HEADER_SIZE + DIGEST_SIZE)
+    throw bad(`the header says ${certificate.packageSize} bytes, less than itself`);
+  if (certificate.peakSize < certificate.packageSize)
+    throw bad('the header says a peak memory smaller than the package');
   return Object.freeze(certificate);
 }
 
@@ -76,8 +93,12 @@ export function pagesOf(certificate, capMB, where) {
   const cap = Math.min(capMB * 1048576, MAX_PAGES * PAGE_SIZE);
   const pages = Math.ceil(certificate.peakSize / PAGE_SIZE);
   if (pages * PAGE_SIZE > cap) {
-    throw new WasmAIError('LIMIT', where, `the model needs ${mebibytes(pages * PAGE_SIZE)} MiB of memory, more than the `
-      + `allowed ${mebibytes(cap)} MiB: raise maxHeapMB (at build time MAX_HEAP_SIZE) or use a smaller model`);
+    throw new WasmAIError(
+      'LIMIT',
+      where,
+      `the model needs ${mebibytes(pages * PAGE_SIZE)} MiB of memory, more than the ` +
+        `allowed ${mebibytes(cap)} MiB: raise maxHeapMB (at build time MAX_HEAP_SIZE) or use a smaller model`,
+    );
   }
   return pages;
 }

@@ -6,9 +6,10 @@
  * taken over by a hostile model. It is range-checked against the memory that we
  * created, and the worst it can do is answer wrongly.
  */
-import { WasmAIError, codeOfStatus } from './errors.js';
-import { dtypeOfNumber } from './tensors.js';
+
 import { PAGE_SIZE } from './certificate.js';
+import { codeOfStatus, WasmAIError } from './errors.js';
+import { dtypeOfNumber } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {{ slot: Slot, pointer: number, size: number }} Place */
@@ -21,18 +22,30 @@ const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
 const DIAG_SIZE = 16 + 128 + 256;
-const EXPORTS = ['wai_glue_alloc', 'wai_glue_open', 'wai_glue_io', 'wai_glue_run', 'wai_glue_diag', 'wai_glue_memory'];
+const EXPORTS = [
+  'wai_glue_alloc',
+  'wai_glue_open',
+  'wai_glue_io',
+  'wai_glue_run',
+  'wai_glue_diag',
+  'wai_glue_memory',
+];
 
 /** (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)) */
 const SIMD_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
+  253, 98, 11,
 ]);
 
 /** The runtime variant for this browser; content policies never block `validate`. */
 export function chooseVariant() {
   if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD_PROBE)) {
-    throw new WasmAIError('UNSUPPORTED', 'WebAssembly', 'this browser has no WebAssembly SIMD, which the runtime needs '
-      + '(Chrome 91, Firefox 89, Safari 16.4 or newer have it); lockdown modes switch it off');
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      'WebAssembly',
+      'this browser has no WebAssembly SIMD, which the runtime needs ' +
+        '(Chrome 91, Firefox 89, Safari 16.4 or newer have it); lockdown modes switch it off',
+    );
   }
   return /** @type {const} */ ('simd');
 }
@@ -50,39 +63,66 @@ export function openEngine({ runtime, pack, pages }) {
     try {
       return call() >>> 0; // pointers are unsigned
     } catch (cause) {
-      throw new WasmAIError('TRAP', 'runtime', `the runtime stopped: ${/** @type {any} */ (cause)?.message ?? cause}; `
-        + 'its memory was thrown away', { cause });
+      throw new WasmAIError(
+        'TRAP',
+        'runtime',
+        `the runtime stopped: ${/** @type {any} */ (cause)?.message ?? cause}; ` +
+          'its memory was thrown away',
+        { cause },
+      );
     }
   };
 
   const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
   if (room === 0) {
-    throw new WasmAIError('MALFORMED', 'package', `the certificate promises ${pages * PAGE_SIZE} bytes of memory, too few `
-      + `for the ${pack.byteLength} bytes of the package and the runtime`);
+    throw new WasmAIError(
+      'MALFORMED',
+      'package',
+      `the certificate promises ${pages * PAGE_SIZE} bytes of memory, too few ` +
+        `for the ${pack.byteLength} bytes of the package and the runtime`,
+    );
   }
   checkRange(memory, room, pack.byteLength, 'package');
   new Uint8Array(memory.buffer, room, pack.byteLength).set(pack);
 
   let status = guarded(() => wasm.wai_glue_open(room, pack.byteLength));
-  if (status !== 0) throw diagnose(memory, guarded(() => wasm.wai_glue_diag()), status);
-  const { inputs, outputs } = readIo(memory, guarded(() => wasm.wai_glue_io()));
+  if (status !== 0)
+    throw diagnose(
+      memory,
+      guarded(() => wasm.wai_glue_diag()),
+      status,
+    );
+  const { inputs, outputs } = readIo(
+    memory,
+    guarded(() => wasm.wai_glue_io()),
+  );
   let dead = false;
 
   return {
     inputs: inputs.map((place) => place.slot),
     outputs: outputs.map((place) => place.slot),
-    memoryBytes: () => Math.min(guarded(() => wasm.wai_glue_memory()), pages * PAGE_SIZE),
+    memoryBytes: () =>
+      Math.min(
+        guarded(() => wasm.wai_glue_memory()),
+        pages * PAGE_SIZE,
+      ),
 
     /**
      * One inference: input bytes in slot order in, output bytes in slot order out.
      * @param {ArrayBuffer[]} feeds @returns {ArrayBuffer[]}
      */
     run(feeds) {
-      if (dead) throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
-      if (feeds.length !== inputs.length) throw new WasmAIError('ARGUMENT', 'run', 'the number of inputs is wrong');
+      if (dead)
+        throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
+      if (feeds.length !== inputs.length)
+        throw new WasmAIError('ARGUMENT', 'run', 'the number of inputs is wrong');
       feeds.forEach((feed, i) => {
         if (feed.byteLength !== inputs[i].size) {
-          throw new WasmAIError('ARGUMENT', inputs[i].slot.name, `expected ${inputs[i].size} bytes, got ${feed.byteLength}`);
+          throw new WasmAIError(
+            'ARGUMENT',
+            inputs[i].slot.name,
+            `expected ${inputs[i].size} bytes, got ${feed.byteLength}`,
+          );
         }
       });
       feeds.forEach((feed, i) => {
@@ -90,7 +130,12 @@ export function openEngine({ runtime, pack, pages }) {
       });
       dead = true; // until it came back well
       status = guarded(() => wasm.wai_glue_run());
-      if (status !== 0) throw diagnose(memory, guarded(() => wasm.wai_glue_diag()), status);
+      if (status !== 0)
+        throw diagnose(
+          memory,
+          guarded(() => wasm.wai_glue_diag()),
+          status,
+        );
       dead = false;
       return outputs.map(({ pointer, size }) => memory.buffer.slice(pointer, pointer + size));
     },
@@ -102,8 +147,13 @@ function createMemory(pages) {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
   } catch (cause) {
-    throw new WasmAIError('MEMORY', 'WebAssembly.Memory', `the browser did not give the ${pages * PAGE_SIZE / 1048576} MiB that `
-      + 'the model needs: close other tabs or use a smaller model', { cause });
+    throw new WasmAIError(
+      'MEMORY',
+      'WebAssembly.Memory',
+      `the browser did not give the ${(pages * PAGE_SIZE) / 1048576} MiB that ` +
+        'the model needs: close other tabs or use a smaller model',
+      { cause },
+    );
   }
 }
 
@@ -115,16 +165,35 @@ function instantiate(runtime, memory) {
   } catch (cause) {
     const blocked = /content.security|unsafe-eval|blocked by CSP/i.test(String(cause));
     throw blocked
-      ? new WasmAIError('CSP', 'runtime', "WebAssembly is blocked here: serve the worker file with script-src 'wasm-unsafe-eval'", { cause })
-      : new WasmAIError('MALFORMED', 'runtime', `the runtime does not compile: ${/** @type {any} */ (cause)?.message}`, { cause });
+      ? new WasmAIError(
+          'CSP',
+          'runtime',
+          "WebAssembly is blocked here: serve the worker file with script-src 'wasm-unsafe-eval'",
+          { cause },
+        )
+      : new WasmAIError(
+          'MALFORMED',
+          'runtime',
+          `the runtime does not compile: ${/** @type {any} */ (cause)?.message}`,
+          { cause },
+        );
   }
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     if (from === 'env' && name === 'memory' && kind === 'memory') continue;
-    throw new WasmAIError('INTEGRITY', 'runtime', `it imports ${from}.${name}; a WasmAI runtime imports its memory and nothing else`);
+    throw new WasmAIError(
+      'INTEGRITY',
+      'runtime',
+      `it imports ${from}.${name}; a WasmAI runtime imports its memory and nothing else`,
+    );
   }
   const kinds = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
   for (const name of EXPORTS) {
-    if (kinds.get(name) !== 'function') throw new WasmAIError('MALFORMED', 'runtime', `it lacks the export ${name}: loader and runtime are of different releases`);
+    if (kinds.get(name) !== 'function')
+      throw new WasmAIError(
+        'MALFORMED',
+        'runtime',
+        `it lacks the export ${name}: loader and runtime are of different releases`,
+      );
   }
   try {
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
@@ -132,8 +201,13 @@ function instantiate(runtime, memory) {
     if (kinds.get('_initialize') === 'function') wasm._initialize();
     return wasm;
   } catch (cause) {
-    throw new WasmAIError('MEMORY', 'runtime', `the runtime does not start with ${memory.buffer.byteLength} bytes: `
-      + `${/** @type {any} */ (cause)?.message}; the package's certificate may be of another release`, { cause });
+    throw new WasmAIError(
+      'MEMORY',
+      'runtime',
+      `the runtime does not start with ${memory.buffer.byteLength} bytes: ` +
+        `${/** @type {any} */ (cause)?.message}; the package's certificate may be of another release`,
+      { cause },
+    );
   }
 }
 
@@ -141,7 +215,11 @@ function instantiate(runtime, memory) {
 function checkRange(memory, pointer, size, what) {
   const total = memory.buffer.byteLength;
   if (size > total || pointer > total - size) {
-    throw new WasmAIError('INTERNAL', what, 'the runtime named memory outside its own: it is broken or was taken over');
+    throw new WasmAIError(
+      'INTERNAL',
+      what,
+      'the runtime named memory outside its own: it is broken or was taken over',
+    );
   }
 }
 
@@ -164,31 +242,49 @@ function readIo(memory, pointer) {
     checkRange(memory, pointer + index * 4, 4, 'io table');
     return new DataView(memory.buffer).getUint32(pointer + index * 4, true);
   };
-  if (word(0) !== IO_LAYOUT) throw new WasmAIError('UNSUPPORTED', 'runtime', `io table layout ${word(0)}: loader and runtime are of different releases`);
+  if (word(0) !== IO_LAYOUT)
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      'runtime',
+      `io table layout ${word(0)}: loader and runtime are of different releases`,
+    );
   const counts = [word(1), word(2)];
-  if (counts[0] > MAX_SLOTS || counts[1] > MAX_SLOTS) throw new WasmAIError('LIMIT', 'package', `more than ${MAX_SLOTS} inputs or outputs`);
+  if (counts[0] > MAX_SLOTS || counts[1] > MAX_SLOTS)
+    throw new WasmAIError('LIMIT', 'package', `more than ${MAX_SLOTS} inputs or outputs`);
   let next = IO_HEADER_WORDS;
-  const [inputs, outputs] = counts.map((count) => Array.from({ length: count }, () => {
-    const place = readPlace(memory, word, next);
-    next += IO_SLOT_WORDS;
-    return place;
-  }));
+  const [inputs, outputs] = counts.map((count) =>
+    Array.from({ length: count }, () => {
+      const place = readPlace(memory, word, next);
+      next += IO_SLOT_WORDS;
+      return place;
+    }),
+  );
   return { inputs, outputs };
 }
 
 /** @param {WebAssembly.Memory} memory @param {(index: number) => number} word @param {number} at @returns {Place} */
 function readPlace(memory, word, at) {
   const nameSize = word(at + 1);
-  if (nameSize > MAX_NAME) throw new WasmAIError('LIMIT', 'package', `a tensor name has ${nameSize} bytes, more than ${MAX_NAME}`);
+  if (nameSize > MAX_NAME)
+    throw new WasmAIError(
+      'LIMIT',
+      'package',
+      `a tensor name has ${nameSize} bytes, more than ${MAX_NAME}`,
+    );
   const name = readText(memory, word(at), nameSize);
   const row = dtypeOfNumber(word(at + 2));
   const rank = word(at + 3);
   const pointer = word(at + 12);
   const size = word(at + 13);
-  if (!row || rank > MAX_RANK) throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly');
+  if (!row || rank > MAX_RANK)
+    throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly');
   const dims = Array.from({ length: rank }, (_, i) => word(at + 4 + i));
   if (dims.reduce((product, dim) => product * dim, row.size) !== size) {
-    throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly: its dims do not give its size');
+    throw new WasmAIError(
+      'INTERNAL',
+      name,
+      'the runtime described this tensor wrongly: its dims do not give its size',
+    );
   }
   checkRange(memory, pointer, size, name);
   return { slot: { name, dtype: row.name, dims }, pointer, size };

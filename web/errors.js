@@ -48,17 +48,30 @@ export function codeOfStatus(status) {
 export function errorToData(error) {
   if (error instanceof WasmAIError) {
     const prefix = `${error.where}: `;
-    const message = error.where && error.message.startsWith(prefix)
-      ? error.message.slice(prefix.length)
-      : error.message;
+    const message =
+      error.where && error.message.startsWith(prefix)
+        ? error.message.slice(prefix.length)
+        : error.message;
     return { code: error.code, where: error.where, message };
   }
   return { code: 'INTERNAL', where: 'worker', message: String(error) };
 }
 
 const CODES = new Set([
-  'ARGUMENT', 'STATE', 'MALFORMED', 'UNSUPPORTED', 'LIMIT', 'MEMORY', 'INTEGRITY',
-  'SIGNATURE', 'ABORTED', 'DEADLINE', 'FUEL', 'TRAP', 'CSP', 'INTERNAL',
+  'ARGUMENT',
+  'STATE',
+  'MALFORMED',
+  'UNSUPPORTED',
+  'LIMIT',
+  'MEMORY',
+  'INTEGRITY',
+  'SIGNATURE',
+  'ABORTED',
+  'DEADLINE',
+  'FUEL',
+  'TRAP',
+  'CSP',
+  'INTERNAL',
 ]);
 
 /** The worker is not trusted more than the wasm in it: its words are checked too.
@@ -67,7 +80,11 @@ export function errorFromData(data) {
   const text = (/** @type {unknown} */ value, /** @type {number} */ limit) =>
     typeof value === 'string' ? value.slice(0, limit) : '';
   const code = CODES.has(data?.code) ? data.code : 'INTERNAL';
-  return new WasmAIError(code, text(data?.where, 256), text(data?.message, 1024) || 'unknown error');
+  return new WasmAIError(
+    code,
+    text(data?.where, 256),
+    text(data?.message, 1024) || 'unknown error',
+  );
 }
 
 /**

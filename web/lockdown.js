@@ -12,11 +12,24 @@ export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'"
 
 /** Each attempt must fail; the policy must name its reason. */
 const CANARIES = [
-  { name: 'eval', escapes: () => { (0, eval)('0'); return true; } },
+  {
+    name: 'eval',
+    escapes: () => {
+      // biome-ignore lint/security/noGlobalEval: that it throws is the proof
+      globalThis.eval('0');
+      return true;
+    },
+  },
   { name: 'fetch', escapes: () => fetch(self.location.href, { method: 'HEAD' }).then(() => true) },
-  { name: 'import() of data', escapes: () => importSource('data:text/javascript,').then(() => true) },
+  {
+    name: 'import() of data',
+    escapes: () => importSource('data:text/javascript,').then(() => true),
+  },
   // With 'self' in script-src this file would run again, as a module (see start() in worker.js).
-  { name: 'import() of this origin', escapes: () => importSource(self.location.href).then(() => true) },
+  {
+    name: 'import() of this origin',
+    escapes: () => importSource(self.location.href).then(() => true),
+  },
 ];
 
 /** A variable keeps bundlers from following it. @param {string} source */
@@ -34,38 +47,102 @@ export async function requirePolicy() {
       continue; // refused, as it must be
     }
     if (escaped) {
-      throw new WasmAIError('CSP', self.location.pathname, `the worker file came without its policy (${name} works in it), so no model is `
-        + `let in: serve this file with the header \`Content-Security-Policy: ${WORKER_POLICY}\``);
+      throw new WasmAIError(
+        'CSP',
+        self.location.pathname,
+        `the worker file came without its policy (${name} works in it), so no model is ` +
+          `let in: serve this file with the header \`Content-Security-Policy: ${WORKER_POLICY}\``,
+      );
     }
   }
 }
 
 /** What stays on the global scope: the language, and WebAssembly. */
 export const KEPT = new Set([
-  'globalThis', 'self', 'undefined', 'NaN', 'Infinity', 'WebAssembly',
-  'Object', 'Array', 'Map', 'Set', 'WeakMap', 'Promise', 'Symbol', 'String', 'Number', 'BigInt', 'Boolean', 'Math', 'JSON',
-  'ArrayBuffer', 'DataView', 'Uint8Array', 'Int8Array', 'Uint8ClampedArray', 'Uint16Array', 'Int16Array', 'Uint32Array',
-  'Int32Array', 'Float32Array', 'Float64Array', 'Float16Array', 'BigInt64Array', 'BigUint64Array',
-  'Error', 'TypeError', 'RangeError', 'SyntaxError', 'EvalError', 'ReferenceError', 'URIError', 'AggregateError',
+  'globalThis',
+  'self',
+  'undefined',
+  'NaN',
+  'Infinity',
+  'WebAssembly',
+  'Object',
+  'Array',
+  'Map',
+  'Set',
+  'WeakMap',
+  'Promise',
+  'Symbol',
+  'String',
+  'Number',
+  'BigInt',
+  'Boolean',
+  'Math',
+  'JSON',
+  'ArrayBuffer',
+  'DataView',
+  'Uint8Array',
+  'Int8Array',
+  'Uint8ClampedArray',
+  'Uint16Array',
+  'Int16Array',
+  'Uint32Array',
+  'Int32Array',
+  'Float32Array',
+  'Float64Array',
+  'Float16Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Error',
+  'TypeError',
+  'RangeError',
+  'SyntaxError',
+  'EvalError',
+  'ReferenceError',
+  'URIError',
+  'AggregateError',
 ]);
 
 /** Names that must be gone afterwards, whatever engine this is. */
 const FEARED = [
-  'fetch', 'XMLHttpRequest', 'WebSocket', 'EventSource', 'WebTransport', 'importScripts', 'Worker', 'SharedWorker',
-  'indexedDB', 'caches', 'navigator', 'BroadcastChannel', 'MessageChannel', 'FileReaderSync', 'FontFace', 'crypto',
-  'eval', 'Function', 'setTimeout', 'postMessage', 'RTCPeerConnection', 'cookieStore', 'localStorage',
+  'fetch',
+  'XMLHttpRequest',
+  'WebSocket',
+  'EventSource',
+  'WebTransport',
+  'importScripts',
+  'Worker',
+  'SharedWorker',
+  'indexedDB',
+  'caches',
+  'navigator',
+  'BroadcastChannel',
+  'MessageChannel',
+  'FileReaderSync',
+  'FontFace',
+  'crypto',
+  'eval',
+  'Function',
+  'setTimeout',
+  'postMessage',
+  'RTCPeerConnection',
+  'cookieStore',
+  'localStorage',
 ];
 
-/** Delete every other name on the global scope and its prototypes. */
-export function lockDown() {
+/**
+ * Delete every other name on the global scope and its prototypes.
+ * @param {string[]} [alsoKept]
+ */
+export function lockDown(alsoKept = []) {
   const scope = /** @type {any} */ (globalThis);
   const { ownKeys, deleteProperty, set } = Reflect; // goes too
   /** @type {any[]} */
   const owners = [];
-  for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) owners.push(owner);
+  for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner))
+    owners.push(owner);
   for (const owner of owners) {
     for (const name of ownKeys(owner)) {
-      if (typeof name === 'symbol' || KEPT.has(name)) continue;
+      if (typeof name === 'symbol' || KEPT.has(name) || alsoKept.includes(name)) continue;
       try {
         if (!deleteProperty(owner, name)) set(owner, name, undefined);
       } catch {
@@ -75,6 +152,10 @@ export function lockDown() {
   }
   const left = FEARED.filter((name) => scope[name] !== undefined);
   if (left.length > 0) {
-    throw new WasmAIError('INTERNAL', 'worker', `this browser does not let ${left.join(', ')} be removed from the worker, so no model is let in`);
+    throw new WasmAIError(
+      'INTERNAL',
+      'worker',
+      `this browser does not let ${left.join(', ')} be removed from the worker, so no model is let in`,
+    );
   }
 }

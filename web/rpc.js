@@ -2,7 +2,7 @@
  * The page's end of the worker: start it, ask it, end it. The worker answers in
  * any order by id; when it dies, all that was asked is rejected.
  */
-import { WasmAIError, errorFromData } from './errors.js';
+import { errorFromData, WasmAIError } from './errors.js';
 
 const START_TIMEOUT_MS = 30000;
 
@@ -12,16 +12,16 @@ let policy;
 /**
  * Under Trusted Types a worker needs a TrustedScriptURL. Our policy gives one
  * for a single address and refuses all else, so that it is no use to others.
- * @param {URL} url
+ * @param {URL} url @param {string} policyName
  */
-function trusted(url) {
+function trusted(url, policyName) {
   const factory = /** @type {any} */ (globalThis).trustedTypes;
   if (policy === undefined && factory) {
     try {
-      policy = factory.createPolicy('wasm-ai', {
+      policy = factory.createPolicy(policyName, {
         createScriptURL(/** @type {string} */ text) {
-          if (text === url.href && (url.origin === globalThis.location?.origin)) return text;
-          throw new TypeError('wasm-ai: not the address of its worker');
+          if (text === url.href && url.origin === globalThis.location?.origin) return text;
+          throw new TypeError(`${policyName}: not the address of its worker`);
         },
       });
     } catch {
@@ -49,34 +49,56 @@ export class WorkerClient {
 
   /**
    * A worker that has proved its policy and locked itself down.
-   * @param {URL} url @param {AbortSignal} [signal] @returns {Promise<WorkerClient>}
+   * @param {URL} url @param {AbortSignal} [signal] @param {string} [policyName] @returns {Promise<WorkerClient>}
    */
-  static async start(url, signal) {
+  static async start(url, signal, policyName = 'wasm-ai') {
     let worker;
     try {
-      worker = new Worker(trusted(url), { name: 'wasm-ai' });
+      worker = new Worker(trusted(url, policyName), { name: 'wasm-ai' });
     } catch (cause) {
-      throw new WasmAIError('CSP', url.href, "the page's policy does not let the worker start: it needs `worker-src` (or script-src) "
-        + 'with this address, and `trusted-types wasm-ai` where Trusted Types are required', { cause });
+      throw new WasmAIError(
+        'CSP',
+        url.href,
+        "the page's policy does not let the worker start: it needs `worker-src` (or script-src) " +
+          `with this address, and "trusted-types ${policyName}" where Trusted Types are required`,
+        { cause },
+      );
     }
     const client = new WorkerClient(worker);
-    const ready = /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
-      client.#pending.set(0, { resolve, reject });
-    }));
+    const ready = /** @type {Promise<void>} */ (
+      new Promise((resolve, reject) => {
+        client.#pending.set(0, { resolve, reject });
+      })
+    );
     const where = url.href;
     worker.addEventListener('error', (event) => {
       event.preventDefault?.();
-      client.stop(new WasmAIError('INTERNAL', where, event.message
-        ? `the worker failed: ${event.message}`
-        : 'the worker did not start: check that this file is served as JavaScript, that the page\'s worker-src allows it, '
-          + 'and that it has Cross-Origin-Embedder-Policy when the page has'));
+      client.stop(
+        new WasmAIError(
+          'INTERNAL',
+          where,
+          event.message
+            ? `the worker failed: ${event.message}`
+            : "the worker did not start: check that this file is served as JavaScript, that the page's worker-src allows it, " +
+                'and that it has Cross-Origin-Embedder-Policy when the page has',
+        ),
+      );
     });
     worker.addEventListener('messageerror', () => {
       client.stop(new WasmAIError('INTERNAL', where, 'a message of the worker could not be read'));
     });
     worker.addEventListener('message', ({ data }) => client.#receive(data));
-    const timer = setTimeout(() => client.stop(new WasmAIError('INTERNAL', where,
-      `the worker said nothing for ${START_TIMEOUT_MS / 1000} s`)), START_TIMEOUT_MS);
+    const timer = setTimeout(
+      () =>
+        client.stop(
+          new WasmAIError(
+            'INTERNAL',
+            where,
+            `the worker said nothing for ${START_TIMEOUT_MS / 1000} s`,
+          ),
+        ),
+      START_TIMEOUT_MS,
+    );
     const abort = () => client.stop(abortedError(where));
     signal?.addEventListener('abort', abort, { once: true });
     try {

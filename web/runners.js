@@ -2,8 +2,9 @@
  * Two ways to run one model, behind one shape: in a locked worker, or here in
  * this process (Node and tests). A runner is used for one run at a time.
  */
-import { WasmAIError } from './errors.js';
+
 import { openEngine } from './engine.js';
+import { WasmAIError } from './errors.js';
 import { WorkerClient } from './rpc.js';
 import { checkSlots } from './tensors.js';
 
@@ -32,16 +33,26 @@ export async function startWorkerRunner(parts, signal, started) {
   const client = await (started ?? WorkerClient.start(parts.worker, signal));
   const { pack } = parts;
   if (!pack) {
-    const lost = new WasmAIError('STATE', parts.where, 'the package was lost with its worker: load it again');
+    const lost = new WasmAIError(
+      'STATE',
+      parts.where,
+      'the package was lost with its worker: load it again',
+    );
     client.stop(lost);
     throw lost;
   }
-  const abort = () => client.stop(new WasmAIError('ABORTED', parts.where, 'stopped by the signal that was given'));
+  const abort = () =>
+    client.stop(new WasmAIError('ABORTED', parts.where, 'stopped by the signal that was given'));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     parts.pack = null;
-    const opened = await client.request('open', { runtime: parts.runtime, pack, pages: parts.pages }, [pack]);
-    if (!(opened.pack instanceof ArrayBuffer)) throw new WasmAIError('INTERNAL', parts.where, 'the worker kept the package');
+    const opened = await client.request(
+      'open',
+      { runtime: parts.runtime, pack, pages: parts.pages },
+      [pack],
+    );
+    if (!(opened.pack instanceof ArrayBuffer))
+      throw new WasmAIError('INTERNAL', parts.where, 'the worker kept the package');
     parts.pack = opened.pack;
     return {
       inputs: checkSlots(opened.inputs, parts.where),
@@ -79,7 +90,9 @@ export async function startDirectRunner(parts) {
       const outputs = engine.run(feeds);
       return { outputs, ms: performance.now() - start, memoryBytes: engine.memoryBytes() };
     },
-    stop: (error) => { failure ??= error; },
+    stop: (error) => {
+      failure ??= error;
+    },
     alive: () => failure === null,
   };
 }

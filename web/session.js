@@ -3,7 +3,7 @@
  * A runner that trapped, or was stopped in the middle, is thrown away and a new
  * one is made from the kept bytes, so that the next run succeeds.
  */
-import { WasmAIError, closestName } from './errors.js';
+import { closestName, WasmAIError } from './errors.js';
 import { abortedError } from './rpc.js';
 import { buffersToOutputs, feedsToBuffers } from './tensors.js';
 
@@ -28,7 +28,9 @@ const MAX_WAITING = 256;
 const RUN_OPTIONS = ['signal', 'deadlineMs', 'maxFuel'];
 
 const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
-  console.warn(`WasmAI: a session of ${where} was dropped without close(); its memory is held until the page ends`);
+  console.warn(
+    `WasmAI: a session of ${where} was dropped without close(); its memory is held until the page ends`,
+  );
 });
 
 export class Session {
@@ -84,7 +86,11 @@ export class Session {
   async run(feeds, options = {}) {
     const { signal, deadlineMs } = this.#checkRun(options);
     if (this.#waiting.length >= MAX_WAITING) {
-      throw new WasmAIError('LIMIT', 'run', `${MAX_WAITING} runs are waiting already: await them before asking for more`);
+      throw new WasmAIError(
+        'LIMIT',
+        'run',
+        `${MAX_WAITING} runs are waiting already: await them before asking for more`,
+      );
     }
     const buffers = feedsToBuffers(this.inputs, feeds);
     return new Promise((resolve, reject) => {
@@ -93,15 +99,28 @@ export class Session {
       const onAbort = () => this.#interrupt(job, abortedError('run'));
       /** @type {Job} */
       const job = {
-        feeds: buffers, resolve, reject, settled: false,
+        feeds: buffers,
+        resolve,
+        reject,
+        settled: false,
         tidy: () => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', onAbort);
         },
       };
       if (deadlineMs !== undefined) {
-        timer = setTimeout(() => this.#interrupt(job, new WasmAIError('DEADLINE', 'run',
-          `not done after ${deadlineMs} ms: the run was stopped; the next one starts afresh`)), deadlineMs);
+        timer = setTimeout(
+          () =>
+            this.#interrupt(
+              job,
+              new WasmAIError(
+                'DEADLINE',
+                'run',
+                `not done after ${deadlineMs} ms: the run was stopped; the next one starts afresh`,
+              ),
+            ),
+          deadlineMs,
+        );
       }
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(job);
@@ -117,7 +136,10 @@ export class Session {
     const error = this.#closedError();
     this.#running?.stop(error);
     this.#closing.abort();
-    this.#runner?.then((runner) => runner.stop(error), () => {});
+    this.#runner?.then(
+      (runner) => runner.stop(error),
+      () => {},
+    );
     const jobs = this.#active ? [this.#active, ...this.#waiting] : this.#waiting;
     this.#active = null;
     this.#waiting = [];
@@ -130,23 +152,43 @@ export class Session {
   }
 
   #closedError() {
-    return new WasmAIError('STATE', this.#parts.where, 'the session is closed: load the model again');
+    return new WasmAIError(
+      'STATE',
+      this.#parts.where,
+      'the session is closed: load the model again',
+    );
   }
 
   /** @param {RunOptions} options @returns {RunOptions} */
   #checkRun(options) {
     if (this.#closed) throw this.#closedError();
-    if (options === null || typeof options !== 'object') throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
+    if (options === null || typeof options !== 'object')
+      throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
     checkNames(options, RUN_OPTIONS, 'run');
     const { signal, deadlineMs, maxFuel } = options;
     if (maxFuel !== undefined) {
-      throw new WasmAIError('UNSUPPORTED', 'maxFuel', 'instruction limits come with a later release; deadlineMs works today');
+      throw new WasmAIError(
+        'UNSUPPORTED',
+        'maxFuel',
+        'instruction limits come with a later release; deadlineMs works today',
+      );
     }
-    if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs > 0 && deadlineMs <= 0x7fffffff)) {
-      throw new WasmAIError('ARGUMENT', 'deadlineMs', 'must be a positive number of milliseconds, at most 2147483647');
+    if (
+      deadlineMs !== undefined &&
+      !(typeof deadlineMs === 'number' && deadlineMs > 0 && deadlineMs <= 0x7fffffff)
+    ) {
+      throw new WasmAIError(
+        'ARGUMENT',
+        'deadlineMs',
+        'must be a positive number of milliseconds, at most 2147483647',
+      );
     }
     if (deadlineMs !== undefined && this.#facts.isolation === 'none') {
-      throw new WasmAIError('UNSUPPORTED', 'deadlineMs', "with isolation 'none' a run cannot be stopped in the middle; use isolation 'worker'");
+      throw new WasmAIError(
+        'UNSUPPORTED',
+        'deadlineMs',
+        "with isolation 'none' a run cannot be stopped in the middle; use isolation 'worker'",
+      );
     }
     checkSignal(signal);
     if (signal?.aborted) throw abortedError('run');
@@ -171,8 +213,10 @@ export class Session {
       this.#memoryBytes = memoryBytes;
       this.#settle(job, null, tensors);
     } catch (cause) {
-      const error = cause instanceof WasmAIError ? cause
-        : new WasmAIError('INTERNAL', 'run', String(cause), { cause });
+      const error =
+        cause instanceof WasmAIError
+          ? cause
+          : new WasmAIError('INTERNAL', 'run', String(cause), { cause });
       // Whatever went wrong in the runtime, its memory is not trusted any more.
       if (this.#active === job && this.#running) this.#replace(error);
       this.#settle(job, error);
@@ -236,11 +280,16 @@ export function checkNames(options, known, where) {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const close = closestName(name, known);
-    throw new WasmAIError('ARGUMENT', where, `there is no option "${name}"${close ? `; did you mean "${close}"?` : ''}`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      where,
+      `there is no option "${name}"${close ? `; did you mean "${close}"?` : ''}`,
+    );
   }
 }
 
 /** @param {unknown} signal */
 export function checkSignal(signal) {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new WasmAIError('ARGUMENT', 'signal', 'must be an AbortSignal');
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new WasmAIError('ARGUMENT', 'signal', 'must be an AbortSignal');
 }

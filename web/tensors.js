@@ -2,7 +2,7 @@
  * Tensors on the JavaScript side: names of element types, the Tensor class, and
  * the checks that a feed passes before one byte of it is copied.
  */
-import { WasmAIError, closestName } from './errors.js';
+import { closestName, WasmAIError } from './errors.js';
 
 /** @typedef {import('./wasmai.d.ts').DType} DType */
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
@@ -44,9 +44,13 @@ export function dtypeOfName(name) {
   const row = BY_NAME.get(name);
   if (row) return row;
   const close = closestName(String(name), BY_NAME.keys());
-  throw new WasmAIError('ARGUMENT', 'Tensor', `there is no dtype "${name}"${close
-    ? `; did you mean "${close}"?`
-    : `; use one of ${[...BY_NAME.keys()].join(', ')}`}`);
+  throw new WasmAIError(
+    'ARGUMENT',
+    'Tensor',
+    `there is no dtype "${name}"${
+      close ? `; did you mean "${close}"?` : `; use one of ${[...BY_NAME.keys()].join(', ')}`
+    }`,
+  );
 }
 
 /** @param {DTypeRow} row @param {unknown} data */
@@ -71,18 +75,31 @@ export class Tensor {
   constructor(dtype, data, dims) {
     const row = dtypeOfName(dtype);
     if (!arrayFits(row, data)) {
-      throw new WasmAIError('ARGUMENT', 'Tensor',
-        `${dtype} needs its data as ${row.array.name}, not ${kindOf(data)}`);
+      throw new WasmAIError(
+        'ARGUMENT',
+        'Tensor',
+        `${dtype} needs its data as ${row.array.name}, not ${kindOf(data)}`,
+      );
     }
     const shape = dims === undefined ? [data.length] : dims;
-    if (!Array.isArray(shape) || shape.length > 8
-        || shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
-      throw new WasmAIError('ARGUMENT', 'Tensor',
-        'dims must be an array of at most 8 whole numbers, none negative');
+    if (
+      !Array.isArray(shape) ||
+      shape.length > 8 ||
+      shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)
+    ) {
+      throw new WasmAIError(
+        'ARGUMENT',
+        'Tensor',
+        'dims must be an array of at most 8 whole numbers, none negative',
+      );
     }
     if (countOf(shape) !== data.length) {
-      throw new WasmAIError('ARGUMENT', 'Tensor', `dims [${shape.join(', ')}] hold ${countOf(shape)} `
-        + `elements, but the data has ${data.length}`);
+      throw new WasmAIError(
+        'ARGUMENT',
+        'Tensor',
+        `dims [${shape.join(', ')}] hold ${countOf(shape)} ` +
+          `elements, but the data has ${data.length}`,
+      );
     }
     this.dtype = dtype;
     this.data = data;
@@ -103,19 +120,35 @@ export class Tensor {
  * @returns {ArrayBuffer[]}
  */
 export function feedsToBuffers(slots, feeds) {
-  if (feeds === null || typeof feeds !== 'object' || feeds instanceof Tensor || ArrayBuffer.isView(feeds)) {
-    throw new WasmAIError('ARGUMENT', 'run',
-      `give the inputs as an object, { ${slots[0]?.name ?? 'name'}: tensor }, not ${kindOf(feeds)}`);
+  if (
+    feeds === null ||
+    typeof feeds !== 'object' ||
+    feeds instanceof Tensor ||
+    ArrayBuffer.isView(feeds)
+  ) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      'run',
+      `give the inputs as an object, { ${slots[0]?.name ?? 'name'}: tensor }, not ${kindOf(feeds)}`,
+    );
   }
   const names = slots.map((slot) => slot.name);
   for (const name of Object.keys(feeds)) {
     if (names.includes(name)) continue;
     const close = closestName(name, names);
-    throw new WasmAIError('ARGUMENT', name, `the model has no input of this name; ${close
-      ? `did you mean "${close}"?`
-      : `it has ${names.map((known) => `"${known}"`).join(', ')}`}`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      name,
+      `the model has no input of this name; ${
+        close
+          ? `did you mean "${close}"?`
+          : `it has ${names.map((known) => `"${known}"`).join(', ')}`
+      }`,
+    );
   }
-  const arrays = slots.map((slot) => checkFeed(slot, Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined));
+  const arrays = slots.map((slot) =>
+    checkFeed(slot, Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined),
+  );
   return arrays.map((array) => {
     const copy = new Uint8Array(array.byteLength);
     copy.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
@@ -126,17 +159,21 @@ export function feedsToBuffers(slots, feeds) {
 /** @param {Slot} slot @param {Tensor | TypedArray | undefined} feed @returns {TypedArray} */
 function checkFeed(slot, feed) {
   const expected = `expected ${slot.dtype} [${slot.dims.join(', ')}]`;
-  const wrong = (/** @type {string} */ got) => new WasmAIError('ARGUMENT', slot.name, `${expected}, got ${got}`);
+  const wrong = (/** @type {string} */ got) =>
+    new WasmAIError('ARGUMENT', slot.name, `${expected}, got ${got}`);
   if (feed === undefined || feed === null) throw wrong('nothing: give this input');
   const row = dtypeOfName(slot.dtype);
   if (feed instanceof Tensor) {
-    const same = feed.dims.length === slot.dims.length && feed.dims.every((dim, i) => dim === slot.dims[i]);
+    const same =
+      feed.dims.length === slot.dims.length && feed.dims.every((dim, i) => dim === slot.dims[i]);
     if (feed.dtype !== slot.dtype || !same) throw wrong(`${feed.dtype} [${feed.dims.join(', ')}]`);
     // A detached buffer has length 0 by now, whatever it had in the constructor.
-    if (feed.data.length !== countOf(slot.dims)) throw wrong('a tensor whose buffer was transferred away');
+    if (feed.data.length !== countOf(slot.dims))
+      throw wrong('a tensor whose buffer was transferred away');
     return feed.data;
   }
-  if (!ArrayBuffer.isView(feed) || feed instanceof DataView) throw wrong(`${kindOf(feed)}: use a Tensor or a typed array`);
+  if (!ArrayBuffer.isView(feed) || feed instanceof DataView)
+    throw wrong(`${kindOf(feed)}: use a Tensor or a typed array`);
   if (!arrayFits(row, feed)) throw wrong(`${kindOf(feed)}: use ${row.array.name}`);
   const count = countOf(slot.dims);
   if (feed.length !== count) throw wrong(`${feed.length} elements instead of ${count}`);
@@ -156,7 +193,11 @@ export function buffersToOutputs(slots, buffers) {
     const buffer = buffers[i];
     const count = countOf(slot.dims);
     if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== count * row.size) {
-      throw new WasmAIError('INTERNAL', slot.name, 'the runtime returned an output of another size than it declared');
+      throw new WasmAIError(
+        'INTERNAL',
+        slot.name,
+        'the runtime returned an output of another size than it declared',
+      );
     }
     outputs[slot.name] = new Tensor(slot.dtype, new row.array(buffer), slot.dims);
   });
@@ -171,11 +212,18 @@ export function checkSlots(slots, where) {
   const bad = () => new WasmAIError('INTERNAL', where, 'the runtime described its tensors wrongly');
   if (!Array.isArray(slots)) throw bad();
   const names = new Set();
-  return Object.freeze(slots.map((slot) => {
-    const { name, dtype, dims } = slot ?? {};
-    if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();
-    if (!Array.isArray(dims) || dims.length > 8 || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) throw bad();
-    names.add(name);
-    return Object.freeze({ name, dtype, dims: Object.freeze([...dims]) });
-  }));
+  return Object.freeze(
+    slots.map((slot) => {
+      const { name, dtype, dims } = slot ?? {};
+      if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();
+      if (
+        !Array.isArray(dims) ||
+        dims.length > 8 ||
+        dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)
+      )
+        throw bad();
+      names.add(name);
+      return Object.freeze({ name, dtype, dims: Object.freeze([...dims]) });
+    }),
+  );
 }

@@ -1,15 +1,32 @@
 /** @wasm-ai/web: run a compiled model, locked away from the page. */
 
 export type DType =
-  | 'float32' | 'float16' | 'float64'
-  | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64'
+  | 'float32'
+  | 'float16'
+  | 'float64'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
   | 'bool';
 
 /** float16 is a Float16Array where the browser has it, else a Uint16Array of bits; bool is a Uint8Array. */
 export type TypedArray =
-  | Float32Array | Float64Array
-  | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Int32Array | Uint32Array
-  | BigInt64Array | BigUint64Array;
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 export class Tensor<T extends TypedArray = any> {
   /** `dims` defaults to one dimension. Throws ARGUMENT when dtype, data and dims do not fit together. */
@@ -22,8 +39,20 @@ export class Tensor<T extends TypedArray = any> {
 }
 
 export type ErrorCode =
-  | 'ARGUMENT' | 'STATE' | 'MALFORMED' | 'UNSUPPORTED' | 'LIMIT' | 'MEMORY' | 'INTEGRITY' | 'SIGNATURE'
-  | 'ABORTED' | 'DEADLINE' | 'FUEL' | 'TRAP' | 'CSP' | 'INTERNAL';
+  | 'ARGUMENT'
+  | 'STATE'
+  | 'MALFORMED'
+  | 'UNSUPPORTED'
+  | 'LIMIT'
+  | 'MEMORY'
+  | 'INTEGRITY'
+  | 'SIGNATURE'
+  | 'ABORTED'
+  | 'DEADLINE'
+  | 'FUEL'
+  | 'TRAP'
+  | 'CSP'
+  | 'INTERNAL';
 
 /** The only error type. The message says what to do. */
 export class WasmAIError extends Error {
@@ -108,7 +137,10 @@ export interface Session {
   readonly outputs: readonly Slot[];
   readonly info: SessionInfo;
   /** One inference. Calls queue. Inputs are checked and copied before this returns. */
-  run(feeds: Record<string, Tensor | TypedArray>, options?: RunOptions): Promise<Record<string, Tensor>>;
+  run(
+    feeds: Record<string, Tensor | TypedArray>,
+    options?: RunOptions,
+  ): Promise<Record<string, Tensor>>;
   /** Free everything; what is pending is rejected with STATE. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

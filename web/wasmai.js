@@ -5,6 +5,7 @@
  *     const { logits } = await session.run({ image: new Tensor('float32', pixels, [1, 1, 28, 28]) });
  *     await session.close();
  */
+
+export { WasmAIError } from './errors.js';
 export { load } from './load.js';
 export { Tensor } from './tensors.js';
-export { WasmAIError } from './errors.js';

@@ -9,8 +9,9 @@
  *
  * Before any of them it says { ready: true }, or { error } and ends.
  */
-import { WasmAIError, errorToData } from './errors.js';
+
 import { openEngine } from './engine.js';
+import { errorToData, WasmAIError } from './errors.js';
 import { lockDown, requirePolicy } from './lockdown.js';
 
 // Kept before the lock-down removes the names.

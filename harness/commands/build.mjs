@@ -19,7 +19,10 @@ export function configure(command) {
     .option('--platform <name>', 'browser (node, edge, extension: not in this version)', 'browser')
     .option('--model <file>', 'package to include; repeat', collect)
     .option('--optimize', 'today: nothing more; a runtime linked for the model comes later')
-    .option('--secure', 'strict page policy with Trusted Types; the loader takes only pinned packages')
+    .option(
+      '--secure',
+      'strict page policy with Trusted Types; the loader takes only pinned packages',
+    )
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
     .option('-o, --output <dir>', 'folder to write', 'dist');
@@ -28,14 +31,24 @@ export function configure(command) {
 export async function run(_args, options, io) {
   const platform = options.platform ?? 'browser';
   if (!PLATFORMS.includes(platform)) {
-    throw new WasmAIError('ARGUMENT', '--platform', `must be one of ${PLATFORMS.join(', ')}, not "${platform}"`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      '--platform',
+      `must be one of ${PLATFORMS.join(', ')}, not "${platform}"`,
+    );
   }
   if (platform !== 'browser') {
-    throw new WasmAIError('UNSUPPORTED', `--platform ${platform}`, 'not in this version; browser is');
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      `--platform ${platform}`,
+      'not in this version; browser is',
+    );
   }
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
-  if (config.MEMORY_HARDENING) io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
-  if (options.optimize) io.talk('note: --optimize at build has no effect yet; the runtime holds all operators');
+  if (config.MEMORY_HARDENING)
+    io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
+  if (options.optimize)
+    io.talk('note: --optimize at build has no effect yet; the runtime holds all operators');
 
   const out = options.output ?? 'dist';
   const steps = options.demo ? 4 : 3;
@@ -55,8 +68,11 @@ export async function run(_args, options, io) {
     bar.done();
   }
   io.json({ output: out, ...manifest });
-  const rows = Object.entries(manifest.files).filter(([path]) => !path.startsWith('headers/'))
+  const rows = Object.entries(manifest.files)
+    .filter(([path]) => !path.startsWith('headers/'))
     .map(([path, { size }]) => [path, bytesText(size)]);
   io.out(`${io.paint('bold', out)}\n${tableText(rows, [1])}`);
-  io.talk(`Serve it with \`wasm-ai serve ${out}\`; header files for other hosts are in ${out}/headers.`);
+  io.talk(
+    `Serve it with \`wasm-ai serve ${out}\`; header files for other hosts are in ${out}/headers.`,
+  );
 }

@@ -31,18 +31,32 @@ export async function run([dir = 'dist'], options, io) {
   }
   const port = wholeNumber(String(options.port ?? '8443'), '--port', 0, 65534);
   if (Boolean(options.key) !== Boolean(options.cert)) {
-    throw new WasmAIError('ARGUMENT', options.key ? '--cert' : '--key', 'give --key and --cert together');
+    throw new WasmAIError(
+      'ARGUMENT',
+      options.key ? '--cert' : '--key',
+      'give --key and --cert together',
+    );
   }
   const pair = options.key
     ? await givenCertificate(options.key, options.cert)
     : await localCertificate(join(cacheRoot(), 'server'));
-  const server = await serveFolder({ folder, port, host: options.host ?? 'localhost', ...pair }).catch((error) => {
+  const server = await serveFolder({
+    folder,
+    port,
+    host: options.host ?? 'localhost',
+    ...pair,
+  }).catch((error) => {
     if (error instanceof WasmAIError) throw error;
-    throw new WasmAIError('ARGUMENT', options.cert ?? 'certificate', `cannot be used: ${error.message}`);
+    throw new WasmAIError(
+      'ARGUMENT',
+      options.cert ?? 'certificate',
+      `cannot be used: ${error.message}`,
+    );
   });
   io.json({ url: server.url, port: server.port, folder });
   io.out(server.url);
-  if (!options.cert) io.talk('The certificate is self-signed: the browser asks once whether to go on.');
+  if (!options.cert)
+    io.talk('The certificate is self-signed: the browser asks once whether to go on.');
   io.talk('Stop with Ctrl+C.');
   await new Promise((done) => {
     process.once('SIGINT', done);

@@ -1,20 +1,26 @@
 // The server: files of one folder with the headers of policies.mjs, and nothing else.
+
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import express from 'express';
 import helmet from 'helmet';
 import { WasmAIError } from '../../web/errors.js';
-import { LITERAL_POLICY, headersOf, strictPolicy } from './policies.mjs';
+import { headersOf, LITERAL_POLICY, strictPolicy } from './policies.mjs';
 
 /** What the folder says about itself; a folder without a manifest is served with the literal policy. */
 export function readSite(folder) {
   const file = join(folder, 'manifest.json');
-  if (!existsSync(file)) return { workers: [], packages: {}, policy: 'literal' };
+  if (!existsSync(file)) return { workers: [], packages: {}, policy: 'literal', trustedTypes: [] };
   try {
-    const { workers = [], packages = {}, policy = 'literal' } = JSON.parse(readFileSync(file, 'utf8'));
-    return { workers, packages, policy };
+    const {
+      workers = [],
+      packages = {},
+      policy = 'literal',
+      trustedTypes = [],
+    } = JSON.parse(readFileSync(file, 'utf8'));
+    return { workers, packages, policy, trustedTypes };
   } catch (error) {
     throw new WasmAIError('MALFORMED', file, `is not a manifest: ${error.message}`);
   }
@@ -27,10 +33,16 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
   app.disable('x-powered-by');
   app.set('etag', 'strong');
   // The policies are ours, by file; helmet adds the rest. No HSTS: it would hold for every port of localhost.
-  app.use(helmet({
-    contentSecurityPolicy: false, strictTransportSecurity: false, crossOriginOpenerPolicy: false,
-    crossOriginResourcePolicy: false, referrerPolicy: false, xContentTypeOptions: false,
-  }));
+  app.use(
+    helmet({
+      contentSecurityPolicy: false,
+      strictTransportSecurity: false,
+      crossOriginOpenerPolicy: false,
+      crossOriginResourcePolicy: false,
+      referrerPolicy: false,
+      xContentTypeOptions: false,
+    }),
+  );
 
   app.use((request, response, next) => {
     onRequest(request.url);
@@ -41,11 +53,14 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
   });
 
   // Read at each request: cheap, and a rebuilt folder is served rightly at once.
-  app.use((request, response, next) => {
+  app.use((request, response) => {
     const path = plainPath(request.path);
     if (path === null) return refuse(response, 404, 'no such file');
     const site = readSite(root);
-    const file = Object.hasOwn(site.packages, path) && !existsSync(join(root, path)) ? site.packages[path].file : path;
+    const file =
+      Object.hasOwn(site.packages, path) && !existsSync(join(root, path))
+        ? site.packages[path].file
+        : path;
     let real;
     try {
       real = realpathSync(join(root, file));
@@ -53,7 +68,13 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
       return refuse(response, 404, 'no such file');
     }
     if (!real.startsWith(root + sep)) return refuse(response, 404, 'no such file'); // a link out of the folder
-    const pagePolicy = site.policy === 'strict' ? strictPolicy(workerSources(request, scheme, site.workers)) : LITERAL_POLICY;
+    const pagePolicy =
+      site.policy === 'strict'
+        ? strictPolicy({
+            workers: workerSources(request, scheme, site.workers),
+            trustedTypes: site.trustedTypes,
+          })
+        : LITERAL_POLICY;
     const headers = headersOf(file, { workers: site.workers, pagePolicy });
     if (file !== path) headers['Cache-Control'] = 'no-cache'; // asked for by its plain name
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -63,7 +84,9 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
     });
   });
 
-  app.use((error, _request, response, _next) => refuse(response, error.status >= 400 && error.status < 500 ? error.status : 500, 'bad request'));
+  app.use((error, _request, response, _next) =>
+    refuse(response, error.status >= 400 && error.status < 500 ? error.status : 500, 'bad request'),
+  );
   return app;
 }
 
@@ -89,14 +112,16 @@ function workerSources(request, scheme, workers) {
 }
 
 function refuse(response, status, text) {
-  for (const [name, value] of Object.entries(headersOf('x.txt', {}))) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(headersOf('x.txt', {})))
+    response.setHeader(name, value);
   response.status(status).end(`${status}: ${text}\n`);
 }
 
 /** From any http address to the same one under https. */
 export function createRedirect(port) {
   return (request, response) => {
-    const host = /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?$/i.exec(request.headers.host ?? '')?.[1] ?? 'localhost';
+    const host =
+      /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?$/i.exec(request.headers.host ?? '')?.[1] ?? 'localhost';
     const path = /^\/(?!\/)[\x21-\x7e]*$/.test(request.url ?? '') ? request.url : '/';
     response.writeHead(308, { Location: `https://${host}:${port}${path}`, 'Content-Length': 0 });
     response.end();
@@ -117,9 +142,17 @@ function listen(server, port, host) {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-      reject(new WasmAIError('ARGUMENT', `${host}:${port}`, code === 'EADDRINUSE'
-        ? 'this port is taken by another program: stop it or choose another with --port'
-        : code === 'EACCES' ? 'this port needs more rights: choose one above 1023 with --port' : `cannot listen: ${error.message}`));
+      reject(
+        new WasmAIError(
+          'ARGUMENT',
+          `${host}:${port}`,
+          code === 'EADDRINUSE'
+            ? 'this port is taken by another program: stop it or choose another with --port'
+            : code === 'EACCES'
+              ? 'this port needs more rights: choose one above 1023 with --port'
+              : `cannot listen: ${error.message}`,
+        ),
+      );
     });
     server.listen(port, host, () => resolve(server));
   });
@@ -135,18 +168,27 @@ export async function serveFolder({ folder, port, host = 'localhost', key, cert,
   const app = createApp(folder, { scheme: secure ? 'https' : 'http', onRequest });
   /** @type {import('node:http').Server[]} */
   const servers = [];
-  const close = () => Promise.all(servers.map((server) => new Promise((done) => {
-    server.close(() => done(undefined));
-    server.closeAllConnections();
-  })));
+  const close = () =>
+    Promise.all(
+      servers.map(
+        (server) =>
+          new Promise((done) => {
+            server.close(() => done(undefined));
+            server.closeAllConnections();
+          }),
+      ),
+    );
   try {
     const main = secure ? createHttps({ key, cert }, app) : createHttp(app);
     servers.push(await listen(bound(main), port, host));
     const { port: actual } = /** @type {import('node:net').AddressInfo} */ (main.address());
-    if (secure) servers.push(await listen(bound(createHttp(createRedirect(actual))), port === 0 ? 0 : port + 1, host));
+    if (secure)
+      servers.push(
+        await listen(bound(createHttp(createRedirect(actual))), port === 0 ? 0 : port + 1, host),
+      );
     return { url: `${secure ? 'https' : 'http'}://${host}:${actual}/`, port: actual, close };
   } catch (error) {
-    servers.forEach((server) => server.listening && server.close());
+    for (const server of servers) if (server.listening) server.close();
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 // The self-signed certificate of the local server, made once and kept.
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -25,9 +25,14 @@ export async function localCertificate(folder) {
       { name: 'basicConstraints', cA: false },
       { name: 'keyUsage', digitalSignature: true },
       { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: [
-        { type: 2, value: 'localhost' }, { type: 7, ip: '127.0.0.1' }, { type: 7, ip: '::1' },
-      ] },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 2, value: 'localhost' },
+          { type: 7, ip: '127.0.0.1' },
+          { type: 7, ip: '::1' },
+        ],
+      },
     ],
   });
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -38,9 +43,14 @@ export async function localCertificate(folder) {
 
 /** @param {string} keyFile @param {string} certFile */
 export async function givenCertificate(keyFile, certFile) {
-  const read = (file) => readFile(file, 'utf8').catch((error) => {
-    throw new WasmAIError('ARGUMENT', file, `cannot read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
-  });
+  const read = (file) =>
+    readFile(file, 'utf8').catch((error) => {
+      throw new WasmAIError(
+        'ARGUMENT',
+        file,
+        `cannot read: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
+      );
+    });
   return { key: await read(keyFile), cert: await read(certFile) };
 }
 
@@ -61,7 +71,10 @@ async function readPair(keyFile, certFile) {
 function isGood({ key, cert }) {
   try {
     const read = new X509Certificate(cert);
-    return read.checkPrivateKey(createPrivateKey(key)) && Date.parse(read.validTo) - Date.now() > SPARE_MS;
+    return (
+      read.checkPrivateKey(createPrivateKey(key)) &&
+      Date.parse(read.validTo) - Date.now() > SPARE_MS
+    );
   } catch {
     return false;
   }

@@ -3,15 +3,24 @@
 // README.md beside this file.
 
 export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'";
-export const LITERAL_POLICY = "default-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'";
+export const LITERAL_POLICY =
+  "default-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'";
 const NOTHING = "default-src 'none'";
 
 /** `--secure`. A host that knows its own address narrows worker-src to the worker files. */
-export function strictPolicy(workers = "'self'") {
+export function strictPolicy({ workers = "'self'", trustedTypes = ['wasm-ai'] } = {}) {
   return [
-    "default-src 'none'", "script-src 'self'", "connect-src 'self'", "img-src 'self'", "style-src 'self'",
-    `worker-src ${workers}`, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'", 'trusted-types wasm-ai',
+    "default-src 'none'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self'",
+    "style-src 'self'",
+    `worker-src ${workers}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    `trusted-types ${trustedTypes.join(' ')}`,
   ].join('; ');
 }
 
@@ -25,20 +34,51 @@ const EVERY = {
  * Rows in order, the first whose `suffix` fits counts. `csp: 'page'` stands for
  * the page policy in force. The worker's row is chosen by name, from the manifest.
  */
+/** @type {{ name: string, suffix: string[], type: string, csp: string, headers: Record<string, string> }[]} */
 export const KINDS = [
-  { name: 'worker', suffix: [], type: 'text/javascript; charset=utf-8', csp: WORKER_POLICY,
-    headers: { 'Cross-Origin-Embedder-Policy': 'require-corp' } },
-  { name: 'page', suffix: ['.html', '.htm'], type: 'text/html; charset=utf-8', csp: 'page',
-    headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp',
-      'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), payment=(), usb=()' } },
+  {
+    name: 'worker',
+    suffix: [],
+    type: 'text/javascript; charset=utf-8',
+    csp: WORKER_POLICY,
+    headers: { 'Cross-Origin-Embedder-Policy': 'require-corp' },
+  },
+  {
+    name: 'page',
+    suffix: ['.html', '.htm'],
+    type: 'text/html; charset=utf-8',
+    csp: 'page',
+    headers: {
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+      'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), payment=(), usb=()',
+    },
+  },
   // A script without a policy of its own could be started as an unrestricted worker.
-  { name: 'script', suffix: ['.js', '.mjs'], type: 'text/javascript; charset=utf-8', csp: NOTHING,
-    headers: { 'Cross-Origin-Embedder-Policy': 'require-corp' } },
+  {
+    name: 'script',
+    suffix: ['.js', '.mjs'],
+    type: 'text/javascript; charset=utf-8',
+    csp: NOTHING,
+    headers: { 'Cross-Origin-Embedder-Policy': 'require-corp' },
+  },
   { name: 'wasm', suffix: ['.wasm'], type: 'application/wasm', csp: NOTHING, headers: {} },
-  { name: 'package', suffix: ['.wai', '.onnx'], type: 'application/octet-stream', csp: NOTHING, headers: {} },
+  {
+    name: 'package',
+    suffix: ['.wai', '.onnx'],
+    type: 'application/octet-stream',
+    csp: NOTHING,
+    headers: {},
+  },
   { name: 'style', suffix: ['.css'], type: 'text/css; charset=utf-8', csp: NOTHING, headers: {} },
   { name: 'data', suffix: ['.json'], type: 'application/json', csp: NOTHING, headers: {} },
-  { name: 'text', suffix: ['.txt', '.md', '.ts', '.map'], type: 'text/plain; charset=utf-8', csp: NOTHING, headers: {} },
+  {
+    name: 'text',
+    suffix: ['.txt', '.md', '.ts', '.map'],
+    type: 'text/plain; charset=utf-8',
+    csp: NOTHING,
+    headers: {},
+  },
   { name: 'png', suffix: ['.png'], type: 'image/png', csp: NOTHING, headers: {} },
   { name: 'jpeg', suffix: ['.jpg', '.jpeg'], type: 'image/jpeg', csp: NOTHING, headers: {} },
   { name: 'svg', suffix: ['.svg'], type: 'image/svg+xml', csp: NOTHING, headers: {} },
@@ -53,7 +93,9 @@ const HASHED = /\.[0-9a-f]{12}\.[a-z]+$/;
 export function kindOf(path, { workers = [] } = {}) {
   if (workers.includes(path)) return KINDS[0];
   const name = path.toLowerCase();
-  return /** @type {typeof KINDS[number]} */ (KINDS.find(({ suffix }) => suffix.some((end) => name.endsWith(end))));
+  return /** @type {typeof KINDS[number]} */ (
+    KINDS.find(({ suffix }) => suffix.some((end) => name.endsWith(end)))
+  );
 }
 
 /** @param {typeof KINDS[number]} kind @param {{ pagePolicy?: string, immutable?: boolean }} how @returns {Record<string, string>} */
@@ -69,5 +111,8 @@ export function headersOfKind(kind, { pagePolicy = LITERAL_POLICY, immutable = f
 
 /** All headers of one file. @param {string} path @param {{ workers?: string[], pagePolicy?: string }} site */
 export function headersOf(path, site) {
-  return headersOfKind(kindOf(path, site), { pagePolicy: site.pagePolicy, immutable: HASHED.test(path) });
+  return headersOfKind(kindOf(path, site), {
+    pagePolicy: site.pagePolicy,
+    immutable: HASHED.test(path),
+  });
 }

@@ -1,3 +1,4 @@
+/// <reference path="./globals.d.ts" />
 // Chromium, and sites to point it at. A site is a built folder, served as `wasm-ai serve`
 // serves it, with a page of the test's own that offers the loader as `wasmai`.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +13,17 @@ const CHROMIUM = process.env.WASM_AI_CHROMIUM ?? '/usr/bin/chromium';
 export function launch(args = []) {
   return chromium.launch({
     executablePath: CHROMIUM,
-    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args],
+    args: [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      ...args,
+    ],
   });
 }
 
@@ -36,13 +46,25 @@ export async function makeSite({ files = {}, ...options }) {
   const folder = mkdtempSync(join(tmpdir(), 'wasm-ai-site-'));
   const manifest = await buildDist({ out: join(folder, 'dist'), ...options });
   const root = join(folder, 'dist');
-  for (const [path, content] of Object.entries({ 'page.html': PAGE, 'page.js': SCRIPT, 'favicon.ico': '', ...files })) {
+  for (const [path, content] of Object.entries({
+    'page.html': PAGE,
+    'page.js': SCRIPT,
+    'favicon.ico': '',
+    ...files,
+  })) {
     writeFileSync(join(root, path), content);
   }
   const requests = [];
-  const server = await serveFolder({ folder: root, port: 0, onRequest: (path) => requests.push(path) });
+  const server = await serveFolder({
+    folder: root,
+    port: 0,
+    onRequest: (path) => requests.push(path),
+  });
   return {
-    root, manifest, requests, url: server.url,
+    root,
+    manifest,
+    requests,
+    url: server.url,
     async close() {
       await server.close();
       rmSync(folder, { recursive: true, force: true });
@@ -60,7 +82,8 @@ export async function openPage(browser, site, path = 'page.html') {
   await page.goto(site.url + path);
   await page.waitForFunction(() => 'wasmai' in window);
   return {
-    page, complaints,
+    page,
+    complaints,
     violations: () => page.evaluate(() => window.violations),
     close: () => context.close(),
   };

@@ -1,7 +1,7 @@
 // What the worker must not be able to do, and that it refuses to start when nothing stops it.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -36,8 +36,8 @@ async function watchWorkers(page) {
     const Native = window.Worker;
     window.workers = [];
     window.Worker = class extends Native {
-      constructor(...args) {
-        super(...args);
+      constructor(url, options) {
+        super(url, options);
         window.workers.push(this);
       }
     };
@@ -47,22 +47,39 @@ async function watchWorkers(page) {
 test('the locked worker can neither fetch, import, eval, store nor talk to others', async () => {
   const worker = join(site.root, site.manifest.workers[0]);
   const original = readFileSync(worker);
-  writeFileSync(worker, Buffer.concat([original, readFileSync(new URL('./probe.js', import.meta.url))]));
+  writeFileSync(
+    worker,
+    Buffer.concat([original, readFileSync(new URL('./probe.js', import.meta.url))]),
+  );
   const { page, close, complaints } = await openPage(browser, site);
   try {
     await watchWorkers(page);
-    await page.evaluate(async () => { window.session = await wasmai.load('./models/stub.wai'); });
+    await page.evaluate(async () => {
+      window.session = await wasmai.load('./models/stub.wai');
+    });
     const requestsBefore = site.requests.length;
-    const { escaped, left, attempts } = await page.evaluate(() => new Promise((resolve) => {
-      window.workers[0].addEventListener('message', ({ data }) => data.probe && resolve(data.probe));
-      window.workers[0].postMessage({ probe: true });
-    }));
+    const { escaped, left, attempts } = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          window.workers[0].addEventListener(
+            'message',
+            ({ data }) => data.probe && resolve(data.probe),
+          );
+          window.workers[0].postMessage({ probe: true });
+        }),
+    );
     assert.ok(attempts > 30);
     assert.deepEqual(escaped, []);
-    assert.deepEqual(left.filter((name) => !KEPT.has(name) && !CONSTANTS.has(name)), [], 'only the language is left');
+    assert.deepEqual(
+      left.filter((name) => !KEPT.has(name) && !CONSTANTS.has(name)),
+      [],
+      'only the language is left',
+    );
     assert.equal(site.requests.length, requestsBefore, 'no request reached the server');
     // and the model still runs in what is left
-    const y = await page.evaluate(async () => [...(await window.session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data]);
+    const y = await page.evaluate(async () => [
+      ...(await window.session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data,
+    ]);
     assert.deepEqual(y, [2, 4, 6, 8]);
     assert.deepEqual(complaints, []);
   } finally {
@@ -74,7 +91,7 @@ test('the locked worker can neither fetch, import, eval, store nor talk to other
 /** The same folder from a server that gives the worker another policy. */
 async function withWorkerPolicy(policy, body) {
   const server = createServer((request, response) => {
-    const path = request.url.split('?')[0].slice(1);
+    const path = String(request.url).split('?')[0].slice(1);
     let bytes;
     try {
       bytes = readFileSync(join(site.root, path));
@@ -89,9 +106,9 @@ async function withWorkerPolicy(policy, body) {
     }
     response.writeHead(200, headers).end(bytes);
   });
-  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
+  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
   try {
-    return await body({ url: `http://localhost:${server.address().port}/` });
+    return await body({ url: `http://localhost:${/** @type {any} */ (server.address()).port}/` });
   } finally {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -101,7 +118,8 @@ async function withWorkerPolicy(policy, body) {
 const WEAK = {
   'no policy at all': null,
   'the literal page policy and eval': "default-src 'self'; script-src 'self' 'unsafe-eval'",
-  'a policy that allows connections': "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self'",
+  'a policy that allows connections':
+    "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self'",
   "a policy with 'self' for scripts": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'",
   'a policy with data: for scripts': "default-src 'none'; script-src data: 'wasm-unsafe-eval'",
   'report-only by mistake': '',
@@ -111,11 +129,17 @@ for (const [name, policy] of Object.entries(WEAK)) {
   test(`a worker served with ${name} refuses to start and names the header`, async () => {
     await withWorkerPolicy(policy, async (weak) => {
       const { page, close } = await openPage(browser, weak);
-      const error = await page.evaluate((address) => caught(wasmai.load(address)), `./${site.manifest.packages['models/stub.wai'].file}`);
+      const error = await page.evaluate(
+        (address) => caught(wasmai.load(address)),
+        `./${site.manifest.packages['models/stub.wai'].file}`,
+      );
       assert.ok(error, 'load must fail');
       assert.equal(error.isOurs, true);
       assert.equal(error.code, 'CSP');
-      assert.match(error.message, /Content-Security-Policy: default-src 'none'; script-src 'wasm-unsafe-eval'/);
+      assert.match(
+        error.message,
+        /Content-Security-Policy: default-src 'none'; script-src 'wasm-unsafe-eval'/,
+      );
       assert.ok(error.message.includes(site.manifest.workers[0]), 'the message names the file');
       await close();
     });
@@ -125,7 +149,10 @@ for (const [name, policy] of Object.entries(WEAK)) {
 test('a policy without wasm is named too', async () => {
   await withWorkerPolicy("default-src 'none'", async (strict) => {
     const { page, close } = await openPage(browser, strict);
-    const error = await page.evaluate((address) => caught(wasmai.load(address)), `./${site.manifest.packages['models/stub.wai'].file}`);
+    const error = await page.evaluate(
+      (address) => caught(wasmai.load(address)),
+      `./${site.manifest.packages['models/stub.wai'].file}`,
+    );
     assert.equal(error.code, 'CSP');
     assert.match(error.message, /wasm-unsafe-eval/);
     await close();
@@ -134,7 +161,9 @@ test('a policy without wasm is named too', async () => {
 
 test('the page itself cannot compile wasm under the literal policy', async () => {
   const { page, close } = await openPage(browser, site);
-  const error = await page.evaluate(() => caught(wasmai.load('./models/stub.wai', { isolation: 'none' })));
+  const error = await page.evaluate(() =>
+    caught(wasmai.load('./models/stub.wai', { isolation: 'none' })),
+  );
   assert.equal(error.code, 'CSP');
   await close();
 });
@@ -160,7 +189,10 @@ test('a strict page (Trusted Types, exact worker-src) runs, and its policy makes
       }
     });
     assert.equal(other, 'TypeError');
-    const unpinned = await page.evaluate((bytes) => caught(wasmai.load(new Uint8Array(bytes))), [...stubPackage({ extra: 128 })]);
+    const unpinned = await page.evaluate(
+      (bytes) => caught(wasmai.load(new Uint8Array(bytes))),
+      [...stubPackage({ extra: 128 })],
+    );
     assert.equal(unpinned.code, 'INTEGRITY');
   } finally {
     await close();

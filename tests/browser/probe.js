@@ -9,18 +9,24 @@
   /** Each must throw, reject, or find nothing. */
   const attempts = {
     fetch: () => fetch(here),
-    xhr: () => { const x = new XMLHttpRequest(); x.open('GET', here); x.send(); },
+    xhr: () => {
+      const x = new XMLHttpRequest();
+      x.open('GET', here);
+      x.send();
+    },
     websocket: () => new WebSocket(here.replace('http', 'ws')),
     eventSource: () => new EventSource(here),
     webTransport: () => new WebTransport(here),
     importScripts: () => importScripts(here),
     importSelf: () => load(here),
     importData: () => load('data:text/javascript,1'),
+    // biome-ignore lint/security/noGlobalEval: it must throw
     eval: () => eval('1'),
-    indirectEval: () => (0, globalThis.eval)('1'),
+    // biome-ignore lint/security/noGlobalEval: it must throw
+    indirectEval: () => globalThis.eval('1'),
     functionConstructor: () => (() => {}).constructor('return 1')(),
     asyncFunctionConstructor: () => (async () => {}).constructor('return 1')(),
-    generatorConstructor: () => (function* () {}).constructor('yield 1')().next(),
+    generatorConstructor: () => function* () {}.constructor('yield 1')().next(),
     timerString: () => setTimeout('1'),
     indexedDB: () => indexedDB.open('x'),
     caches: () => caches.open('x'),
@@ -37,14 +43,19 @@
     fileSystem: () => new FileReaderSync(),
     throughPrototype: () => Object.getPrototypeOf(self).fetch(here),
     throughConstructor: () => self.constructor.prototype.importScripts(here),
-    throughDescriptor: () => Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Object.getPrototypeOf(self)), 'indexedDB').get.call(self),
+    throughDescriptor: () =>
+      Object.getOwnPropertyDescriptor(
+        Object.getPrototypeOf(Object.getPrototypeOf(self)),
+        'indexedDB',
+      ).get.call(self),
     crypto: () => crypto.subtle.digest,
     url: () => URL.createObjectURL(new Blob(['1'])),
   };
   self.addEventListener('message', async ({ data }) => {
     if (data.probe !== true) return;
     const escaped = [];
-    const attempt = (name) => Promise.race([attempts[name](), new Promise((_, reject) => later(reject, 1000))]);
+    const attempt = (name) =>
+      Promise.race([attempts[name](), new Promise((_, reject) => later(reject, 1000))]);
     for (const name of Object.keys(attempts)) {
       try {
         const got = await attempt(name);
@@ -54,8 +65,18 @@
       }
     }
     const left = [];
-    for (let owner = globalThis; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) {
-      left.push(...Object.getOwnPropertyNames(owner).filter((name) => Object.getOwnPropertyDescriptor(owner, name).value !== undefined || Object.getOwnPropertyDescriptor(owner, name).get));
+    for (
+      let owner = globalThis;
+      owner && owner !== Object.prototype;
+      owner = Object.getPrototypeOf(owner)
+    ) {
+      left.push(
+        ...Object.getOwnPropertyNames(owner).filter(
+          (name) =>
+            Object.getOwnPropertyDescriptor(owner, name).value !== undefined ||
+            Object.getOwnPropertyDescriptor(owner, name).get,
+        ),
+      );
     }
     post({ id: -1, probe: { escaped, left, attempts: Object.keys(attempts).length } });
   });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, afterEach, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
 import { launch, makeSite, openPage } from './browser.mjs';
 
@@ -18,8 +18,13 @@ before(async () => {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'stub.wai'), stubPackage());
   site = await makeSite({
-    runtime, models: [join(folder, 'stub.wai')],
-    files: { 'loop.wai': stubPackage({ mode: 3 }), 'trap.wai': stubPackage({ mode: 1 }), 'page.wai': '<!DOCTYPE html><title>app</title>' },
+    runtime,
+    models: [join(folder, 'stub.wai')],
+    files: {
+      'loop.wai': stubPackage({ mode: 3 }),
+      'trap.wai': stubPackage({ mode: 1 }),
+      'page.wai': '<!DOCTYPE html><title>app</title>',
+    },
   });
   browser = await launch();
 });
@@ -39,8 +44,12 @@ afterEach(() => opened.close());
 test('a run gives the right answer, with no violation and no console error', async () => {
   const seen = await page.evaluate(async () => {
     const phases = [];
-    const session = await wasmai.load('./models/stub.wai', { onProgress: ({ phase }) => phases.push(phase) });
-    const { y } = await session.run({ x: new wasmai.Tensor('float32', new Float32Array([1, 2, 3, 4]), [1, 4]) });
+    const session = await wasmai.load('./models/stub.wai', {
+      onProgress: ({ phase }) => phases.push(phase),
+    });
+    const { y } = await session.run({
+      x: new wasmai.Tensor('float32', new Float32Array([1, 2, 3, 4]), [1, 4]),
+    });
     const { info } = session;
     await session.close();
     await session.close();
@@ -65,20 +74,34 @@ test('calls queue and answer in order; the caller may change its array at once',
     for (let i = 1; i <= 20; i++) runs.push(session.run({ x: x.fill(i) }));
     return (await Promise.all(runs)).map(({ y }) => y.data[3]);
   });
-  assert.deepEqual(answers, Array.from({ length: 20 }, (_, i) => 2 * (i + 1)));
+  assert.deepEqual(
+    answers,
+    Array.from({ length: 20 }, (_, i) => 2 * (i + 1)),
+  );
 });
 
 test('a wrong feed is refused before anything is copied, naming input, expected and got', async () => {
   const errors = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const good = new Float32Array(4);
-    return Promise.all([
-      session.run({ xx: good }), session.run({}), session.run({ x: new Float32Array(5) }),
-      session.run({ x: new Int32Array(4) }), session.run({ x: new wasmai.Tensor('float32', good, [2, 2]) }),
-      session.run({ x: good, y: good }), session.run(good), session.run({ x: good }, { deadline: 5 }), session.run({ x: good }, { maxFuel: 5 }),
-    ].map(caught));
+    return Promise.all(
+      [
+        session.run({ xx: good }),
+        session.run({}),
+        session.run({ x: new Float32Array(5) }),
+        session.run({ x: new Int32Array(4) }),
+        session.run({ x: new wasmai.Tensor('float32', good, [2, 2]) }),
+        session.run({ x: good, y: good }),
+        session.run(/** @type {any} */ (good)),
+        session.run({ x: good }, /** @type {any} */ ({ deadline: 5 })),
+        session.run({ x: good }, { maxFuel: 5 }),
+      ].map(caught),
+    );
   });
-  assert.deepEqual(errors.map(({ code }) => code), [...Array(8).fill('ARGUMENT'), 'UNSUPPORTED']);
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    [...Array(8).fill('ARGUMENT'), 'UNSUPPORTED'],
+  );
   assert.match(errors[0].message, /xx: .*did you mean "x"/);
   assert.match(errors[1].message, /x: expected float32 \[1, 4\], got nothing/);
   assert.match(errors[2].message, /got 5 elements/);
@@ -110,14 +133,20 @@ test('a signal stops a run, a queued run and a load', async () => {
     const session = await wasmai.load('./models/stub.wai');
     const running = new AbortController();
     const waiting = new AbortController();
-    const a = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }, { signal: running.signal }));
-    const b = caught(session.run({ x: new Float32Array([1, 0, 0, 0]) }, { signal: waiting.signal }));
+    const a = caught(
+      session.run({ x: new Float32Array([-2, 0, 0, 0]) }, { signal: running.signal }),
+    );
+    const b = caught(
+      session.run({ x: new Float32Array([1, 0, 0, 0]) }, { signal: waiting.signal }),
+    );
     waiting.abort();
     const bError = await b;
     setTimeout(() => running.abort(), 50);
     const aError = await a;
     const next = (await session.run({ x: new Float32Array([3, 0, 0, 0]) })).y.data[0];
-    const early = await caught(session.run({ x: new Float32Array(4) }, { signal: AbortSignal.abort() }));
+    const early = await caught(
+      session.run({ x: new Float32Array(4) }, { signal: AbortSignal.abort() }),
+    );
     const endless = await caught(wasmai.load('./loop.wai', { signal: AbortSignal.timeout(200) }));
     const before = await caught(wasmai.load('./models/stub.wai', { signal: AbortSignal.abort() }));
     return { codes: [aError, bError, early, endless, before].map(({ code }) => code), next };
@@ -158,10 +187,16 @@ test('close rejects what runs and what waits with STATE, and so does use after c
 
 test('two sessions share nothing: neither state, nor worker, nor failure', async () => {
   const seen = await page.evaluate(async () => {
-    const [one, two] = await Promise.all([wasmai.load('./models/stub.wai'), wasmai.load('./models/stub.wai')]);
+    const [one, two] = await Promise.all([
+      wasmai.load('./models/stub.wai'),
+      wasmai.load('./models/stub.wai'),
+    ]);
     const count = new Float32Array([-5, 0, 0, 0]);
     for (let i = 0; i < 4; i++) await one.run({ x: count });
-    const counts = [(await one.run({ x: count })).y.data[0], (await two.run({ x: count })).y.data[0]];
+    const counts = [
+      (await one.run({ x: count })).y.data[0],
+      (await two.run({ x: count })).y.data[0],
+    ];
     const stuck = caught(one.run({ x: new Float32Array([-2, 0, 0, 0]) }, { deadlineMs: 300 }));
     const meanwhile = (await two.run({ x: new Float32Array([1, 0, 0, 0]) })).y.data[0];
     await caught(two.run({ x: new Float32Array([-1, 0, 0, 0]) }));
@@ -177,13 +212,16 @@ test('the page stays responsive: no long task while a run of 200 ms and more goe
     const session = await wasmai.load('./models/stub.wai');
     await session.run({ x: new Float32Array(4) });
     let turns = 64;
-    for (; ;) { // how many turns take 200 ms on this machine
+    for (;;) {
+      // how many turns take 200 ms on this machine
       await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
-      if (session.info.lastMs >= 200 || turns >= 4096) break;
+      if (Number(session.info.lastMs) >= 200 || turns >= 4096) break;
       turns *= 2;
     }
     const tasks = [];
-    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
+    const observer = new PerformanceObserver((list) =>
+      tasks.push(...list.getEntries().map(({ duration }) => duration)),
+    );
     observer.observe({ type: 'longtask' });
     await new Promise((resolve) => setTimeout(resolve, 50));
     tasks.length = 0;
@@ -199,25 +237,49 @@ test('damaged packages are refused by name, and the next load works', async () =
   const good = stubPackage();
   const flipped = Buffer.from(good);
   flipped[300] ^= 1;
-  const errors = await page.evaluate(async ({ cut, changed, long, heavy }) => {
-    const bytes = (list) => new Uint8Array(list);
-    const found = [];
-    for (const load of [
-      () => wasmai.load(bytes(cut)), () => wasmai.load(bytes(changed)), () => wasmai.load(bytes(long)),
-      () => wasmai.load(bytes(heavy), { maxHeapMB: 16 }), () => wasmai.load('./page.html'), () => wasmai.load('./page.wai'),
-      () => wasmai.load('./missing.wai'), () => wasmai.load(new Response(bytes(cut))),
-      () => wasmai.load('./models/stub.wai', { sha384: '0'.repeat(96) }),
-    ]) found.push(await caught(load()));
-    const session = await wasmai.load('./models/stub.wai');
-    found.push((await session.run({ x: new Float32Array([1, 1, 1, 1]) })).y.data[0]);
-    return found;
-  }, {
-    cut: [...good.subarray(0, 320)], changed: [...flipped], long: [...good, 0], heavy: [...stubPackage({ peakSize: 64 << 20 })],
-  });
+  const errors = await page.evaluate(
+    async ({ cut, changed, long, heavy }) => {
+      const bytes = (list) => new Uint8Array(list);
+      const found = [];
+      for (const load of [
+        () => wasmai.load(bytes(cut)),
+        () => wasmai.load(bytes(changed)),
+        () => wasmai.load(bytes(long)),
+        () => wasmai.load(bytes(heavy), { maxHeapMB: 16 }),
+        () => wasmai.load('./page.html'),
+        () => wasmai.load('./page.wai'),
+        () => wasmai.load('./missing.wai'),
+        () => wasmai.load(new Response(bytes(cut))),
+        () => wasmai.load('./models/stub.wai', { sha384: '0'.repeat(96) }),
+      ])
+        found.push(await caught(load()));
+      const session = await wasmai.load('./models/stub.wai');
+      found.push((await session.run({ x: new Float32Array([1, 1, 1, 1]) })).y.data[0]);
+      return found;
+    },
+    {
+      cut: [...good.subarray(0, 320)],
+      changed: [...flipped],
+      long: [...good, 0],
+      heavy: [...stubPackage({ peakSize: 64 << 20 })],
+    },
+  );
   assert.equal(errors.pop(), 2);
   assert.ok(errors.every(({ isOurs }) => isOurs));
-  assert.deepEqual(errors.map(({ code }) => code),
-    ['MALFORMED', 'INTEGRITY', 'MALFORMED', 'LIMIT', 'MALFORMED', 'MALFORMED', 'ARGUMENT', 'MALFORMED', 'INTEGRITY']);
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    [
+      'MALFORMED',
+      'INTEGRITY',
+      'MALFORMED',
+      'LIMIT',
+      'MALFORMED',
+      'MALFORMED',
+      'ARGUMENT',
+      'MALFORMED',
+      'INTEGRITY',
+    ],
+  );
   assert.match(errors[0].message, /truncated: the header says 368 bytes, but there are 320/);
   assert.match(errors[3].message, /64 MiB .* 16 MiB/);
   assert.match(errors[4].message, /returned HTML/);
