@@ -68,7 +68,9 @@ const asan = 'build/native-asan';
 /** @param {string} dir */
 const nodeSuite = (dir) => () => {
   const found = files(dir, '.test.mjs');
-  return found.length ? ['node', '--test', '--test-reporter=spec', ...found] : null;
+  return found.length
+    ? ['node', '--test', '--test-reporter=spec', '--test-force-exit', ...found]
+    : null;
 };
 
 /**
@@ -116,6 +118,9 @@ const suites = [
   { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest },
 ];
 
+/** A suite that takes longer hangs: it is ended, with all its processes, and has failed. */
+const minutes = Number(process.env.WASM_AI_SUITE_MINUTES ?? 15);
+
 /** @param {string[]} command @param {boolean} inside @param {NodeJS.ProcessEnv} env */
 async function execute(command, inside, env) {
   const line = inside
@@ -135,12 +140,29 @@ async function execute(command, inside, env) {
       cwd: line.cwd,
       env: line.env,
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // a process group of its own, so that it can be ended whole
     });
     let output = '';
+    const end = () => {
+      try {
+        process.kill(-(child.pid ?? 0), 'SIGKILL');
+      } catch {
+        // all gone
+      }
+    };
+    process.once('exit', end);
+    const limit = setTimeout(() => {
+      output += `\nended after ${minutes} minutes\n`;
+      end();
+    }, minutes * 60_000);
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (output += chunk));
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? 128, output }));
+    child.on('close', (code) => {
+      clearTimeout(limit);
+      process.off('exit', end);
+      resolve({ code: code ?? 128, output });
+    });
   });
 }
 
@@ -166,6 +188,7 @@ async function main() {
       step(`${suite.name}: no tests yet`);
       continue;
     }
+    step(`${suite.name}: running`);
     const begin = Date.now();
     const { code, output } = await execute(command, suite.inside ?? false, env);
     const counts = suite.counts(output) ?? { passed: 0, failed: 1, skipped: 0 };
@@ -186,6 +209,9 @@ async function main() {
   return total.failed ? 1 : 0;
 }
 
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
+  process.once(signal, () => process.exit(130));
+}
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -1,8 +1,9 @@
-# wai_wasm(NAME SOURCES ... EXPORTS file ARCHIVES targets... [SYSTEM libraries...] LINK flags...)
+# wai_wasm(NAME SOURCES ... EXPORTS file [IMPORTS file] ARCHIVES targets... [SYSTEM libraries...]
+#          LINK flags...)
 #
 # Links NAME.wasm by wasm-ld itself. emcc as the linker always adds exports of its own (stack helpers,
 # the table, _initialize), and its imports follow from settings; here exports are the lines of one
-# file, and an import that nobody wrote down is an undefined symbol, which stops the link.
+# file, and an import that is not a line of the other stops the build.
 
 execute_process(COMMAND em-config CACHE OUTPUT_VARIABLE em_cache OUTPUT_STRIP_TRAILING_WHITESPACE)
 execute_process(COMMAND em-config LLVM_ROOT OUTPUT_VARIABLE em_llvm OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -13,8 +14,8 @@ find_program(WASM_LD NAMES wasm-ld wasm-ld-19 HINTS ${em_llvm} REQUIRED NO_CMAKE
 find_program(WASM_OPT NAMES wasm-opt HINTS ${em_binaryen}/bin REQUIRED NO_CMAKE_FIND_ROOT_PATH)
 
 function(wai_wasm name)
-  cmake_parse_arguments(A "" "EXPORTS" "SOURCES;ARCHIVES;SYSTEM;LINK" ${ARGN})
-  foreach(file ${A_SOURCES} ${A_EXPORTS})
+  cmake_parse_arguments(A "" "EXPORTS;IMPORTS" "SOURCES;ARCHIVES;SYSTEM;LINK" ${ARGN})
+  foreach(file ${A_SOURCES} ${A_EXPORTS} ${A_IMPORTS})
     if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${file})
       message(STATUS "${name}.wasm is left out: ${file} does not exist")
       return()
@@ -33,10 +34,16 @@ function(wai_wasm name)
     list(APPEND archives $<TARGET_FILE:${target}>)
   endforeach()
   set(system)
-  foreach(library ${A_SYSTEM} c compiler_rt)
+  # bulkmemory first: its memcpy is one instruction, libc's calls a JS import for big copies.
+  foreach(library ${A_SYSTEM} bulkmemory c compiler_rt)
     list(APPEND system ${em_libraries}/lib${library}.a)
   endforeach()
 
+  set(check ${CMAKE_SOURCE_DIR}/harness/toolchain/wasm/check-imports.mjs)
+  set(imports)
+  if(A_IMPORTS)
+    set(imports ${CMAKE_SOURCE_DIR}/${A_IMPORTS})
+  endif()
   set(wasm ${CMAKE_BINARY_DIR}/${name}.wasm)
   add_custom_command(OUTPUT ${wasm}
     COMMAND ${WASM_LD} --no-entry --gc-sections --stack-first --merge-data-segments
@@ -45,8 +52,9 @@ function(wai_wasm name)
     COMMAND ${WASM_OPT} -O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int
       --enable-sign-ext --enable-mutable-globals --strip-debug --strip-producers --strip-target-features
       ${wasm}.linked -o ${wasm}.part
+    COMMAND node ${check} ${wasm}.part ${imports}
     COMMAND ${CMAKE_COMMAND} -E rename ${wasm}.part ${wasm}
-    DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> ${A_ARCHIVES} ${third_party} ${A_EXPORTS}
+    DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> ${A_ARCHIVES} ${third_party} ${A_EXPORTS} ${check} ${imports}
     COMMENT "Linking ${name}.wasm"
     COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name} ALL DEPENDS ${wasm})
