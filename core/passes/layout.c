@@ -505,6 +505,16 @@ static const stored *find_stored(const layout *l, const wai_value *value, const 
     return s;
 }
 
+/* What `value` stored by `perm` is best made from: the first that a reshape is
+ * enough for, else as the producer gives it. */
+static const stored *nearest(const layout *l, const wai_value *value, const wai_perm *perm) {
+    const stored *s = l->stored[value->id];
+    while (s != NULL && !alike(&value->type, &s->perm, perm)) {
+        s = s->next;
+    }
+    return s != NULL ? s : l->stored[value->id];
+}
+
 /* `value` stored by `perm`, at the graph's cursor. */
 static wai_value *want(layout *l, wai_value *value, const wai_perm *perm) {
     uint32_t rank = value->type.rank;
@@ -515,12 +525,12 @@ static wai_value *want(layout *l, wai_value *value, const wai_perm *perm) {
     if (ready != NULL) {
         return ready->value;
     }
-    const stored *first = l->stored[value->id];
-    if (first == NULL) {
+    const stored *from = nearest(l, value, perm);
+    if (from == NULL) {
         return NULL;
     }
-    wai_perm way = between(&first->perm, perm, rank);
-    wai_value *result = wai_emit_transpose(l->graph, first->value, way.axis);
+    wai_perm way = between(&from->perm, perm, rank);
+    wai_value *result = wai_emit_transpose(l->graph, from->value, way.axis);
     if (result != NULL) {
         store(l, value, perm, result);
     }
@@ -546,7 +556,7 @@ static void rewrite_transpose(layout *l, wai_node *node, const form *f) {
     wai_value *now = want(l, x, &as_is);
     if (f->sink == f->flip_in) {
         store(l, y, &f->out, now);
-    } else if (now == x && find_stored(l, x, &f->in) == NULL) {
+    } else if (now == x && nearest(l, x, &f->in)->value == x) {
         /* Nothing changed before it: the transpose stays. */
         store(l, x, &f->in, y);
         store(l, y, &as_is, y);
