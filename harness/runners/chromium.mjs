@@ -140,7 +140,8 @@ async function renaming(where, work) {
   }
 }
 
-async function launch(executablePath) {
+/** Headless Chromium with nothing that calls home. @param {string} executablePath @param {string[]} [more] */
+export async function launch(executablePath, more = []) {
   const { chromium } = await import('playwright-core');
   const asRoot = process.getuid?.() === 0;
   try {
@@ -157,6 +158,7 @@ async function launch(executablePath) {
         '--disable-sync',
         // Chromium does not start as root with its sandbox.
         ...(asRoot ? ['--no-sandbox'] : []),
+        ...more,
       ],
     });
   } catch (error) {
@@ -175,12 +177,24 @@ async function openPage(browser, url) {
   const page = await browser.newPage();
   const complaints = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  await page.goto(url);
+  const failed = new Promise((_, reject) => {
+    page.on('pageerror', (error) => reject(error));
+    page.on('response', (response) => {
+      if (response.status() >= 400) reject(new Error(`${response.status()} for ${response.url()}`));
+    });
+  });
+  failed.catch(() => {}); // later complaints come as answers of the page
+  const ready = page
+    .goto(url)
+    .then(() =>
+      page.waitForFunction(() => 'runner' in window, null, { timeout: START_SECONDS * 1000 }),
+    );
   try {
-    await page.waitForFunction(() => 'runner' in window, null, { timeout: START_SECONDS * 1000 });
-  } catch {
-    throw new WasmAIError('INTERNAL', 'page', `the loader did not start: ${complaints.join('; ')}`);
+    await Promise.race([ready, failed]);
+  } catch (error) {
+    ready.catch(() => {});
+    const why = [error.message.split('\n')[0], ...complaints].join('; ');
+    throw new WasmAIError('INTERNAL', 'page', `the loader did not start: ${why}`);
   }
   return page;
 }
