@@ -17,7 +17,10 @@ const REASONS = {
 
 /** A system error as a WasmAIError that names `path`. */
 export function fileError(path, error, doing) {
-  const reason = REASONS[error.code] ?? error.message;
+  const reason =
+    error.code === 'ENOENT' && doing !== 'read'
+      ? 'there is no such folder'
+      : (REASONS[error.code] ?? error.message);
   return new WasmAIError('ARGUMENT', path, `cannot ${doing}: ${reason}`);
 }
 

@@ -56,7 +56,11 @@ function startBar(label, total, stream) {
   bar.start(Math.max(total, 1), 0, { detail: '' });
   let open = true;
   return {
-    update: (value, detail = '') => bar.update(value, { detail }),
+    update(value, detail = '') {
+      bar.update(value, { detail });
+      // What follows may block this thread, and with it the bar's own timer.
+      bar.render(true);
+    },
     setTotal: (value) => bar.setTotal(value),
     done() {
       if (open) bar.stop();

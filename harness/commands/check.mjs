@@ -2,9 +2,9 @@
 import { basename } from 'node:path';
 import { errorToData } from '../../web/errors.js';
 import { Compiler } from '../compiler.mjs';
+import { checkDims, dimMap } from '../dims.mjs';
 import { readBytes } from '../files.mjs';
 import { hintFor } from '../hints.mjs';
-import { checkDims, dimMap } from '../index.mjs';
 import { collect, parseDims } from './options.mjs';
 
 export const name = 'check';

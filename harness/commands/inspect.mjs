@@ -1,11 +1,13 @@
 // inspect FILE: what a package or an ONNX file holds.
 import { createHash } from 'node:crypto';
-import { WasmAIError } from '../../web/errors.js';
 import { DIGEST_SIZE, readCertificate } from '../../web/certificate.js';
+import { WasmAIError } from '../../web/errors.js';
 import { Compiler } from '../compiler.mjs';
-import { dtypeByShort, typeText } from '../dtypes.mjs';
+import { checkDims, dimMap } from '../dims.mjs';
+import { typeText } from '../dtypes.mjs';
 import { readBytes } from '../files.mjs';
-import { checkDims, countOps, dimMap } from '../index.mjs';
+
+import { countOps, slotsOf } from '../graph_text.mjs';
 import { bytesText, tableText } from '../io.mjs';
 import { readOnnxSummary } from '../readers/onnx.mjs';
 import { collect, parseDims } from './options.mjs';
@@ -114,21 +116,6 @@ certificate
   source       sha384 ${certificate.sourceDigest}
   fuel         not metered in this build
 integrity      sha384-${fileDigest.toString('base64')}`);
-}
-
-// `input %0 f32[1,3,224,224] "image"`
-function slotsOf(text, kind) {
-  const slots = [];
-  for (const [, short, dims, slot] of text.matchAll(
-    new RegExp(`^${kind} %\\d+(?::const)? (\\w+)\\[([\\d,]*)\\] "(.*)"$`, 'gm'),
-  )) {
-    slots.push({
-      name: slot,
-      dtype: dtypeByShort(short)?.name ?? short,
-      dims: dims === '' ? [] : dims.split(',').map(Number),
-    });
-  }
-  return slots;
 }
 
 function slotLines({ inputs, outputs }) {

@@ -1,7 +1,7 @@
 // Options that several commands share, and options that are announced but not
 // in this version: those are refused by name, never ignored.
 import { WasmAIError } from '../../web/errors.js';
-import { dimMap } from '../index.mjs';
+import { dimMap } from '../dims.mjs';
 
 /** For commander: collect a repeatable option. */
 export const collect = (value, list = []) => [...list, value];

@@ -123,6 +123,49 @@ test('a model above the memory limit is refused, naming both numbers', { skip },
   assert.deepEqual(filesOf(folder), ['m.onnx']);
 });
 
+/** A model of one Add with these nodes or tensors wrong. */
+const broken = (change) => ({
+  nodes: [['Add', ['x', 'w'], ['y'], 'adder']],
+  inputs: [['x', FLOAT, [2, 4]]],
+  outputs: [['y', FLOAT, [2, 4]]],
+  weights: [['w', [4], [1, 2, 3, 4]]],
+  ...change,
+});
+
+test('a model with a fault is refused, naming the place', { skip }, async (t) => {
+  /** @type {any[]} */
+  const rows = [
+    [{ nodes: [['Add', ['x', 'lost'], ['y'], 'adder']] }, /MALFORMED: adder: .*lost/],
+    [{ nodes: [['Add', ['x', 'y'], ['y'], 'adder']] }, /MALFORMED: adder: .*y/],
+    [
+      {
+        nodes: [
+          ['Add', ['x', 'b'], ['a'], 'one'],
+          ['Relu', ['a'], ['b'], 'two'],
+          ['Relu', ['b'], ['y'], 'three'],
+        ],
+      },
+      /MALFORMED: one: .*b/,
+    ],
+    [{ weights: [['w', [3], [1, 2, 3]]] }, /MALFORMED: adder: .*3/],
+    [{ weights: [['w', [4], [1, 2, 3]]] }, /MALFORMED: w: /],
+    [{ inputs: [['x', FLOAT, [2147483648, 4]]] }, /(LIMIT|UNSUPPORTED|MALFORMED): x: .*2147483648/],
+    [{ inputs: [['x', FLOAT, [65536, 65536]]] }, /(LIMIT|UNSUPPORTED|MALFORMED): x: /],
+    [{ inputs: [['x', 16, [2, 4]]] }, /UNSUPPORTED: x: /],
+    [{ opset: 99 }, /UNSUPPORTED: .*99/],
+    [{ outputs: [['z', FLOAT, [2, 4]]] }, /MALFORMED: .*z/],
+  ];
+  const { folder, model, out } = modelFolder(t);
+  for (const [change, message] of rows) {
+    writeFileSync(model, onnxFile(broken(change)));
+    const { code, err } = await cli('compile', model, '-o', out);
+    assert.equal(code, 1, JSON.stringify(change));
+    assert.match(err, ONE_LINE);
+    assert.match(err, message);
+    assert.deepEqual(filesOf(folder), ['m.onnx']);
+  }
+});
+
 test('a model that is cut anywhere is refused in one line', { skip }, async (t) => {
   const whole = addRelu();
   const { folder, model, out } = modelFolder(t);

@@ -1,0 +1,28 @@
+// Reads what core/graph/dump.c writes: the graph as text.
+import { dtypeByShort } from './dtypes.mjs';
+
+/** How often each operator stands in a graph's text, most frequent first. */
+export function countOps(text) {
+  const counts = new Map();
+  for (const [, op] of text.matchAll(/^%.* = (\w+)\(/gm)) {
+    counts.set(op, (counts.get(op) ?? 0) + 1);
+  }
+  return [...counts]
+    .map(([op, count]) => ({ op, count }))
+    .sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
+}
+
+/** Lines such as `input %0 f32[1,3,224,224] "image"` */
+export function slotsOf(text, kind) {
+  const slots = [];
+  for (const [, short, dims, slot] of text.matchAll(
+    new RegExp(`^${kind} %\\d+(?::const)? (\\w+)\\[([\\d,]*)\\] "(.*)"$`, 'gm'),
+  )) {
+    slots.push({
+      name: slot,
+      dtype: dtypeByShort(short)?.name ?? short,
+      dims: dims === '' ? [] : dims.split(',').map(Number),
+    });
+  }
+  return slots;
+}
