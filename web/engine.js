@@ -22,6 +22,7 @@ const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
 const DIAG_SIZE = 16 + 128 + 256;
+const utf8 = new TextDecoder(); // made before the worker removes the name
 const EXPORTS = [
   'wai_glue_alloc',
   'wai_glue_open',
@@ -271,7 +272,8 @@ function readPlace(memory, word, at) {
       'package',
       `a tensor name has ${nameSize} bytes, more than ${MAX_NAME}`,
     );
-  const name = readText(memory, word(at), nameSize);
+  checkRange(memory, word(at), nameSize, 'tensor name');
+  const name = utf8.decode(new Uint8Array(memory.buffer, word(at), nameSize));
   const row = dtypeOfNumber(word(at + 2));
   const rank = word(at + 3);
   const pointer = word(at + 12);
