@@ -31,6 +31,7 @@ export function configure(command) {
 export async function run([file], options, io) {
   const bytes = await readBytes(file);
   const isPackage = bytes[0] === 0x57 && bytes[1] === 0x41 && bytes[2] === 0x49;
+  if (isPackage) checkPackage(bytes, file);
   const dims = parseDims(options.dim);
   if (isPackage && options.dim) {
     throw new WasmAIError('ARGUMENT', '--dim', 'a package has fixed dims; give its ONNX file');
@@ -45,6 +46,20 @@ export async function run([file], options, io) {
     await showPackage(file, bytes, io);
   } else {
     showOnnx(file, bytes, io);
+  }
+}
+
+// What is shown must be what was made: the last 48 bytes are the digest.
+function checkPackage(bytes, file) {
+  const { packageSize } = readCertificate(bytes, file);
+  if (packageSize !== bytes.length) {
+    const why = `truncated or damaged: it says ${packageSize} bytes and has ${bytes.length}`;
+    throw new WasmAIError('MALFORMED', file, why);
+  }
+  const body = bytes.subarray(0, bytes.length - DIGEST_SIZE);
+  const digest = createHash('sha384').update(body).digest();
+  if (!digest.equals(bytes.subarray(bytes.length - DIGEST_SIZE))) {
+    throw new WasmAIError('INTEGRITY', file, 'the bytes differ from their own SHA-384 digest');
   }
 }
 
@@ -84,8 +99,6 @@ async function onnxStage(bytes, wanted, dims, io) {
 async function showPackage(file, bytes, io) {
   const certificate = readCertificate(bytes, file);
   const { text } = await packageText(bytes);
-  const body = bytes.subarray(0, bytes.length - DIGEST_SIZE);
-  const digest = createHash('sha384').update(body).digest('hex');
   const fileDigest = createHash('sha384').update(bytes).digest();
   const slots = { inputs: slotsOf(text, 'input'), outputs: slotsOf(text, 'output') };
   const ops = countOps(text);
@@ -95,7 +108,6 @@ async function showPackage(file, bytes, io) {
     ...slots,
     ops,
     certificate,
-    digest,
     integrity: `sha384-${fileDigest.toString('base64')}`,
   });
   io.out(`${io.paint('bold', file)}  WasmAI package, ${bytesText(bytes.length)}

@@ -315,4 +315,10 @@ test('inspect shows packages, models and stages', { skip }, async (t) => {
   assert.equal(unknown.code, 1);
   assert.match(unknown.err, /there is no such stage; known: import, .*plan, package/);
   assert.match((await cli('inspect', out, '--stage', 'import')).err, /give its ONNX file/);
+  const whole = readFileSync(out);
+  writeFileSync(out, whole.subarray(0, whole.length - 1));
+  assert.match((await cli('inspect', out)).err, /^error: MALFORMED: .*m\.wai: truncated/);
+  whole[whole.length >> 1] ^= 1;
+  writeFileSync(out, whole);
+  assert.match((await cli('inspect', out)).err, /^error: INTEGRITY: .*m\.wai: /);
 });
