@@ -13,7 +13,7 @@
 #include "base/arena.h"
 
 #define WAI_CUT_SOURCE 0u
-#define WAI_CUT_SINK 1u
+#define WAI_CUT_SINK   1u
 
 typedef struct wai_cut_edge {
     uint32_t to;

@@ -18,8 +18,8 @@ wai_status wai_pass_fold_constants(wai_graph *graph) {
             continue;
         }
         wai_pass_at(graph, node);
-        wai_node *again = wai_emit_node(graph, node->op, node->params, node->in, node->in_count,
-                                        node->out_count);
+        wai_node *again =
+            wai_emit_node(graph, node->op, node->params, node->in, node->in_count, node->out_count);
         if (again == NULL) {
             break;
         }

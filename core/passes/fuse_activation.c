@@ -139,9 +139,8 @@ static bool is_gelu_tanh_argument(wai_value *value, wai_value *x) {
 static wai_value *clamp_of_plus_three(const wai_value *value) {
     const wai_node *clamp = wai_pass_producer(value, &wai_op_clamp);
     const wai_clamp_params *params = clamp != NULL ? clamp->params : NULL;
-    return params != NULL && params->min == 0.0f && params->max == 6.0f
-               ? sum_with(clamp->in[0], 3)
-               : NULL;
+    return params != NULL && params->min == 0.0f && params->max == 6.0f ? sum_with(clamp->in[0], 3)
+                                                                        : NULL;
 }
 
 /* The activation f with x * scale * y = f(x), or 0. */

@@ -101,8 +101,7 @@ static wai_value *apply(wai_graph *graph, wai_node *node, uint32_t channels, con
     if (a->scales) {
         size_t count = wai_type_count(&in[1]->type);
         float *weights = take(graph, count);
-        if (weights == NULL ||
-            !scale_rows(weights, in[1]->data, channels, count / channels, a)) {
+        if (weights == NULL || !scale_rows(weights, in[1]->data, channels, count / channels, a)) {
             return NULL;
         }
         in[1] = wai_graph_constant(graph, &in[1]->type, weights, in[1]->name);

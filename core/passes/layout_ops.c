@@ -244,8 +244,7 @@ static void move_slice(const wai_node *node, const wai_perm *in, const wai_perm 
     permute(p->slice.dims, in, rank_in(node));
 }
 
-static void move_pad(const wai_node *node, const wai_perm *in, const wai_perm *out,
-                     any_params *p) {
+static void move_pad(const wai_node *node, const wai_perm *in, const wai_perm *out, any_params *p) {
     (void)out;
     permute(p->pad.before, in, rank_in(node));
     permute(p->pad.after, in, rank_in(node));

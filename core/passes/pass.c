@@ -33,16 +33,35 @@ wai_node *wai_pass_producer(const wai_value *value, const wai_op *op) {
 
 static bool read_number(wai_dtype dtype, const void *data, double *number) {
     switch (dtype) {
-    case WAI_F32: *number = *(const float *)data; return true;
-    case WAI_I8: *number = *(const int8_t *)data; return true;
-    case WAI_U8: *number = *(const uint8_t *)data; return true;
-    case WAI_I16: *number = *(const int16_t *)data; return true;
-    case WAI_U16: *number = *(const uint16_t *)data; return true;
-    case WAI_I32: *number = *(const int32_t *)data; return true;
-    case WAI_U32: *number = *(const uint32_t *)data; return true;
-    case WAI_I64: *number = (double)*(const int64_t *)data; return true;
-    case WAI_U64: *number = (double)*(const uint64_t *)data; return true;
-    default: return false;
+    case WAI_F32:
+        *number = *(const float *)data;
+        return true;
+    case WAI_I8:
+        *number = *(const int8_t *)data;
+        return true;
+    case WAI_U8:
+        *number = *(const uint8_t *)data;
+        return true;
+    case WAI_I16:
+        *number = *(const int16_t *)data;
+        return true;
+    case WAI_U16:
+        *number = *(const uint16_t *)data;
+        return true;
+    case WAI_I32:
+        *number = *(const int32_t *)data;
+        return true;
+    case WAI_U32:
+        *number = *(const uint32_t *)data;
+        return true;
+    case WAI_I64:
+        *number = (double)*(const int64_t *)data;
+        return true;
+    case WAI_U64:
+        *number = (double)*(const uint64_t *)data;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -106,8 +125,8 @@ wai_node *wai_pass_behind(const wai_value *value, bool same_last) {
     }
     const wai_type *from = &reshape->in[0]->type;
     const wai_type *to = &value->type;
-    bool same = from->rank != 0 && to->rank != 0 &&
-                from->dims[from->rank - 1] == to->dims[to->rank - 1];
+    bool same =
+        from->rank != 0 && to->rank != 0 && from->dims[from->rank - 1] == to->dims[to->rank - 1];
     return wai_value_use_count(reshape->in[0]) == 1 && (same || !same_last)
                ? reshape->in[0]->producer
                : NULL;

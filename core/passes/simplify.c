@@ -184,18 +184,26 @@ static wai_value *with_number(wai_graph *graph, wai_value *x, uint32_t kind, dou
                               bool c_is_second) {
     bool is_float = x->type.dtype == WAI_F32;
     switch (kind) {
-    case WAI_BINARY_ADD: return c == 0 && !is_float ? x : NULL;
-    case WAI_BINARY_SUB: return c == 0 && !signbit(c) && c_is_second ? x : NULL;
-    case WAI_BINARY_MUL: return c == 1 ? x : NULL;
-    case WAI_BINARY_DIV: return c == 1 && c_is_second ? x : NULL;
+    case WAI_BINARY_ADD:
+        return c == 0 && !is_float ? x : NULL;
+    case WAI_BINARY_SUB:
+        return c == 0 && !signbit(c) && c_is_second ? x : NULL;
+    case WAI_BINARY_MUL:
+        return c == 1 ? x : NULL;
+    case WAI_BINARY_DIV:
+        return c == 1 && c_is_second ? x : NULL;
     case WAI_BINARY_POW:
         if (!c_is_second) {
             return NULL;
         }
-        return c == 1 ? x : c == 2 && is_float ? wai_emit_binary(graph, WAI_BINARY_MUL, x, x) : NULL;
+        return c == 1               ? x
+               : c == 2 && is_float ? wai_emit_binary(graph, WAI_BINARY_MUL, x, x)
+                                    : NULL;
     case WAI_BINARY_MAX:
-    case WAI_BINARY_MIN: return bound_to_clamp(graph, x, kind, c);
-    default: return NULL;
+    case WAI_BINARY_MIN:
+        return bound_to_clamp(graph, x, kind, c);
+    default:
+        return NULL;
     }
 }
 

@@ -11,7 +11,8 @@ static void add(wai_writer *w, const char *text) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void addf(wai_writer *w, const char *format, ...) {
+static void
+addf(wai_writer *w, const char *format, ...) {
     char piece[640];
     va_list arguments;
     va_start(arguments, format);

@@ -65,8 +65,8 @@ static wai_status collect_values(attempt *a) {
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const wai_value *value = graph->outputs[i].value;
         if (value->producer == NULL || value->output_count != 1) {
-            return wai_graph_fail(graph, WAI_ERR_INTERNAL, "graph output %u has no value of its own",
-                                  i);
+            return wai_graph_fail(graph, WAI_ERR_INTERNAL,
+                                  "graph output %u has no value of its own", i);
         }
         a->last[a->plan.index[value->id]] = a->end;
     }

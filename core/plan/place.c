@@ -11,7 +11,7 @@
 #define MANY_SLOTS 4096u
 
 /* Of one order, each: under a tenth of a second. */
-#define MAX_WORK 20000000u
+#define MAX_WORK  20000000u
 #define MAX_TRIES 1000u
 
 typedef struct ranked {
@@ -234,7 +234,8 @@ static void improve(search *s) {
 
 uint64_t wai_place_slots(wai_arena *arena, wai_slot *slots, uint32_t slot_count,
                          uint32_t time_count, uint64_t lower_bound) {
-    search s = {.slots = slots, .count = slot_count, .best = UINT64_MAX, .lower_bound = lower_bound};
+    search s = {
+        .slots = slots, .count = slot_count, .best = UINT64_MAX, .lower_bound = lower_bound};
     s.ranks = wai_arena_array(arena, slot_count, sizeof *s.ranks);
     s.placed = wai_arena_array(arena, slot_count, sizeof *s.placed);
     s.best_offsets = wai_arena_array(arena, slot_count, sizeof *s.best_offsets);

@@ -6,10 +6,10 @@
 
 /* Times: the caller writes graph inputs at 1; step s reads at 2s+2 and writes
  * at 2s+3; graph outputs are read at the end of time. 0: never. */
-#define TIME_CALLER 1u
-#define TIME_READ(step) (2 * (step) + 2)
+#define TIME_CALLER      1u
+#define TIME_READ(step)  (2 * (step) + 2)
 #define TIME_WRITE(step) (2 * (step) + 3)
-#define TIME_END UINT32_MAX
+#define TIME_END         UINT32_MAX
 
 typedef struct proof {
     const wai_prove_view *view;

@@ -21,8 +21,8 @@
 
 #include <stdbool.h>
 
-#include "base/pool.h"
 #include "base/diag.h"
+#include "base/pool.h"
 
 #define WAI_PROVE_ABSENT UINT32_MAX
 

@@ -9,10 +9,10 @@
 #define MANY_NODES 4096u
 
 typedef struct list {
-    uint32_t *missing;  /* per node: inputs not yet written                 */
-    uint32_t *unread;   /* per value: reads that are still to come          */
-    wai_node **nodes;   /* in list order; node->mark is the index           */
-    uint32_t *ready;    /* indices into nodes                               */
+    uint32_t *missing; /* per node: inputs not yet written                 */
+    uint32_t *unread;  /* per value: reads that are still to come          */
+    wai_node **nodes;  /* in list order; node->mark is the index           */
+    uint32_t *ready;   /* indices into nodes                               */
     uint32_t ready_count, node_count;
 } list;
 
@@ -101,8 +101,7 @@ bool wai_schedule_frugal(wai_graph *graph, wai_node **steps) {
         int64_t best_growth = growth(&l, l.nodes[l.ready[0]]);
         for (uint32_t i = 1; i < l.ready_count; i++) {
             int64_t bytes = growth(&l, l.nodes[l.ready[i]]);
-            if (bytes < best_growth ||
-                (bytes == best_growth && l.ready[i] < l.ready[best])) {
+            if (bytes < best_growth || (bytes == best_growth && l.ready[i] < l.ready[best])) {
                 best = i;
                 best_growth = bytes;
             }

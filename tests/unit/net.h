@@ -43,7 +43,9 @@ static inline float net_number(net *n) {
 }
 
 #define NET_DIMS(...)                                                                              \
-    (uint32_t)(sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) { __VA_ARGS__ }
+    (uint32_t)(sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) {               \
+        __VA_ARGS__                                                                                \
+    }
 
 static inline wai_value *net_input(net *n, uint32_t rank, const uint32_t *dims) {
     wai_type type = wai_type_make(WAI_F32, rank, dims);

@@ -91,8 +91,7 @@ static void build_small_moves(net *n) {
     net_output(n, net_binary(n, WAI_BINARY_MAX, x, net_scalar(n, 0.5f)));
     wai_expand_params expand = {4, {1, 8, 1, 6}};
     wai_value *c = net_input(n, NET_DIMS(6));
-    net_output(n, net_binary(n, WAI_BINARY_SUB, x,
-                             wai_emit(g, &wai_op_expand, &expand, &c, 1)));
+    net_output(n, net_binary(n, WAI_BINARY_SUB, x, wai_emit(g, &wai_op_expand, &expand, &c, 1)));
 }
 
 static void test_simplify_cheaper(void **state) {
@@ -136,32 +135,32 @@ static void build_activations(net *n) {
     net_output(n, net_binary(n, WAI_BINARY_MUL, x,
                              wai_emit_unary(g, WAI_UNARY_HARD_SIGMOID, 1.0f / 6, 0.5f, x)));
     wai_value *six = wai_emit_clamp(g, net_binary(n, WAI_BINARY_ADD, x, net_scalar(n, 3)), 0, 6);
-    net_output(n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, x, six),
-                             net_scalar(n, 6)));
+    net_output(
+        n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, x, six), net_scalar(n, 6)));
     wai_value *sixth = net_binary(n, WAI_BINARY_MUL, six, net_scalar(n, 0.166666672f));
     net_output(n, net_binary(n, WAI_BINARY_MUL, x, sixth));
     net_output(n, net_binary(n, WAI_BINARY_MUL, x,
                              net_unary(n, WAI_UNARY_TANH, net_unary(n, WAI_UNARY_SOFTPLUS, x))));
-    wai_value *erf = net_unary(n, WAI_UNARY_ERF,
-                               net_binary(n, WAI_BINARY_DIV, x, net_scalar(n, 1.41421356f)));
+    wai_value *erf =
+        net_unary(n, WAI_UNARY_ERF, net_binary(n, WAI_BINARY_DIV, x, net_scalar(n, 1.41421356f)));
     wai_value *bent = net_binary(n, WAI_BINARY_ADD, erf, net_scalar(n, 1));
     net_output(n, net_binary(n, WAI_BINARY_MUL, net_binary(n, WAI_BINARY_MUL, x, bent),
                              net_scalar(n, 0.5f)));
     wai_value *cube = net_binary(n, WAI_BINARY_POW, x, net_scalar(n, 3));
     wai_value *inner = net_binary(n, WAI_BINARY_ADD, x,
                                   net_binary(n, WAI_BINARY_MUL, cube, net_scalar(n, 0.044715f)));
-    wai_value *tanh =
-        net_unary(n, WAI_UNARY_TANH, net_binary(n, WAI_BINARY_MUL, inner, net_scalar(n, 0.7978846f)));
-    net_output(n, net_binary(n, WAI_BINARY_MUL, net_binary(n, WAI_BINARY_MUL, net_scalar(n, 0.5f), x),
-                             net_binary(n, WAI_BINARY_ADD, tanh, net_scalar(n, 1))));
+    wai_value *tanh = net_unary(n, WAI_UNARY_TANH,
+                                net_binary(n, WAI_BINARY_MUL, inner, net_scalar(n, 0.7978846f)));
+    net_output(n,
+               net_binary(n, WAI_BINARY_MUL, net_binary(n, WAI_BINARY_MUL, net_scalar(n, 0.5f), x),
+                          net_binary(n, WAI_BINARY_ADD, tanh, net_scalar(n, 1))));
 }
 
 static void test_activations(void **state) {
     (void)state;
-    static const uint32_t kinds[] = {WAI_UNARY_SILU,       WAI_UNARY_HARD_SWISH,
-                                     WAI_UNARY_HARD_SWISH, WAI_UNARY_HARD_SWISH,
-                                     WAI_UNARY_MISH,       WAI_UNARY_GELU,
-                                     WAI_UNARY_GELU_TANH};
+    static const uint32_t kinds[] = {
+        WAI_UNARY_SILU, WAI_UNARY_HARD_SWISH, WAI_UNARY_HARD_SWISH, WAI_UNARY_HARD_SWISH,
+        WAI_UNARY_MISH, WAI_UNARY_GELU,       WAI_UNARY_GELU_TANH};
     net n;
     open_built(&n, build_activations);
     net_pass(&n, wai_pass_fuse_activation);
@@ -184,10 +183,10 @@ static void build_impostors(net *n) {
     net_output(n, net_binary(n, WAI_BINARY_MUL, x,
                              wai_emit_unary(g, WAI_UNARY_HARD_SIGMOID, 0.2f, 0.5f, x)));
     wai_value *six = wai_emit_clamp(g, net_binary(n, WAI_BINARY_ADD, x, net_scalar(n, 3)), 0, 6);
-    net_output(n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, x, six),
-                             net_scalar(n, 5)));
-    net_output(n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, y, six),
-                             net_scalar(n, 6)));
+    net_output(
+        n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, x, six), net_scalar(n, 5)));
+    net_output(
+        n, net_binary(n, WAI_BINARY_DIV, net_binary(n, WAI_BINARY_MUL, y, six), net_scalar(n, 6)));
 }
 
 static void test_activations_not(void **state) {
@@ -514,15 +513,23 @@ static void add_spatial(net *n, stock *s, wai_value *x, uint32_t pick) {
     bool wide = x->type.dims[2] >= 3 && x->type.dims[3] >= 3;
     uint32_t out = 1 + net_below(n, 9);
     switch (pick) {
-    case 0: keep(s, net_conv(n, x, 1, out, 1, 1, 0, net_below(n, 2))); break;
-    case 1: keep(s, net_conv(n, x, 1, out, 3, 1 + net_below(n, 2), 1, net_below(n, 2))); break;
-    case 2: keep(s, net_conv(n, x, channels, channels, 3, 1, 1, true)); break;
+    case 0:
+        keep(s, net_conv(n, x, 1, out, 1, 1, 0, net_below(n, 2)));
+        break;
+    case 1:
+        keep(s, net_conv(n, x, 1, out, 3, 1 + net_below(n, 2), 1, net_below(n, 2)));
+        break;
+    case 2:
+        keep(s, net_conv(n, x, channels, channels, 3, 1, 1, true));
+        break;
     case 3:
         if (wide) {
             keep(s, net_pool(n, x, 1 + net_below(n, 3), 3, 1 + net_below(n, 2), net_below(n, 2)));
         }
         break;
-    case 4: keep(s, net_pad(n, x, net_below(n, 3), NULL)); break;
+    case 4:
+        keep(s, net_pad(n, x, net_below(n, 3), NULL));
+        break;
     case 5:
         keep(s, net_binary(n, WAI_BINARY_MUL, x, net_constant(n, NET_DIMS(channels, 1, 1), 1)));
         break;
@@ -591,14 +598,21 @@ static wai_value *add_axis_op(net *n, wai_value *x, uint32_t axis) {
         tile.repeats[i] = i == axis ? 2 : 1;
     }
     switch (net_below(n, 7)) {
-    case 0: return wai_emit(&n->graph, &wai_op_softmax, &softmax, &x, 1);
-    case 1: return wai_emit(&n->graph, &wai_op_tile, &tile, &x, 1);
-    case 2: return wai_emit(&n->graph, &wai_op_pad, &pad, &x, 1);
-    case 3: return gather(n, x, axis);
-    case 4: return net_slice(n, x, axis, dim - 1, -2);
-    case 5: return net_slice(n, x, axis, net_below(n, dim), 1 + (int32_t)net_below(n, 2));
-    default: return wai_emit_reduce(&n->graph, WAI_REDUCE_SUM + net_below(n, 4), x, 1u << axis,
-                                    net_below(n, 2));
+    case 0:
+        return wai_emit(&n->graph, &wai_op_softmax, &softmax, &x, 1);
+    case 1:
+        return wai_emit(&n->graph, &wai_op_tile, &tile, &x, 1);
+    case 2:
+        return wai_emit(&n->graph, &wai_op_pad, &pad, &x, 1);
+    case 3:
+        return gather(n, x, axis);
+    case 4:
+        return net_slice(n, x, axis, dim - 1, -2);
+    case 5:
+        return net_slice(n, x, axis, net_below(n, dim), 1 + (int32_t)net_below(n, 2));
+    default:
+        return wai_emit_reduce(&n->graph, WAI_REDUCE_SUM + net_below(n, 4), x, 1u << axis,
+                               net_below(n, 2));
     }
 }
 
@@ -629,20 +643,28 @@ static void add_random_node(net *n, stock *s) {
         return;
     }
     switch (net_below(n, 8)) {
-    case 0: keep(s, net_unary(n, kinds[net_below(n, 4)], x)); break;
-    case 1: keep(s, relu(n, x)); break;
+    case 0:
+        keep(s, net_unary(n, kinds[net_below(n, 4)], x));
+        break;
+    case 1:
+        keep(s, relu(n, x));
+        break;
     case 2:
         shuffle(n, perm, x->type.rank);
         keep(s, net_transpose(n, x, perm));
         break;
-    case 3: keep(s, refold(n, x)); break;
+    case 3:
+        keep(s, refold(n, x));
+        break;
     case 4:
     case 5:
         for (int i = 0; i < 4; i++) {
             add_pair(n, s, x, s->values[net_below(n, s->count)]);
         }
         break;
-    case 6: keep(s, net_binary(n, WAI_BINARY_MUL, x, net_scalar(n, net_number(n)))); break;
+    case 6:
+        keep(s, net_binary(n, WAI_BINARY_MUL, x, net_scalar(n, net_number(n))));
+        break;
     default:
         if (x->type.rank > 0 && wai_type_count(&x->type) > 0) {
             keep(s, add_axis_op(n, x, net_below(n, x->type.rank)));
@@ -694,8 +716,8 @@ static void test_random_nets(void **state) {
         net_pass(&passed, wai_pass_layout);
         uint64_t other = transposed_bytes(&passed);
         if (other > one) {
-            fail_msg("seed %u: %llu bytes to transpose became %llu", seed,
-                     (unsigned long long)one, (unsigned long long)other);
+            fail_msg("seed %u: %llu bytes to transpose became %llu", seed, (unsigned long long)one,
+                     (unsigned long long)other);
         }
         before += one;
         after += other;
@@ -706,8 +728,8 @@ static void test_random_nets(void **state) {
         net_close(&plain);
         net_close(&passed);
     }
-    print_message("transposed bytes: %llu before layout, %llu after\n",
-                  (unsigned long long)before, (unsigned long long)after);
+    print_message("transposed bytes: %llu before layout, %llu after\n", (unsigned long long)before,
+                  (unsigned long long)after);
     assert_true(after * 10 < before * 7);
 }
 

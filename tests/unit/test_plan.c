@@ -24,7 +24,7 @@ typedef struct sample {
 
 typedef struct player {
     const wai_prove_view *view;
-    uint32_t cells[MAX_CELLS]; /* which content lies there; 0: none          */
+    uint32_t cells[MAX_CELLS];         /* which content lies there; 0: none          */
     uint32_t content[MAX_PLAN_VALUES]; /* per value; 0: not written          */
     uint32_t written_now[MAX_CELLS];   /* by the step that is running        */
     uint32_t next;
@@ -191,7 +191,8 @@ static void make_sample(sample *s, uint32_t *random) {
 static void place_at_random(sample *s, uint32_t *random, uint32_t places) {
     for (uint32_t i = 0; i < s->view.value_count; i++) {
         s->values[i].offset = (uint64_t)below(random, places) * 2 * CELL;
-        s->values[i].size = (uint64_t)(below(random, 8) != 0) * (1 + (below(random, 4) != 0)) * CELL;
+        s->values[i].size =
+            (uint64_t)(below(random, 8) != 0) * (1 + (below(random, 4) != 0)) * CELL;
     }
 }
 
@@ -328,8 +329,15 @@ static void test_proof_is_not_quadratic(void **state) {
     for (uint32_t i = 0; i < count; i++) {
         steps[i] = (wai_prove_step){&numbers[i], &numbers[i + 1], 1, 1, 0, false};
     }
-    wai_prove_view view = {(uint64_t)(count + 1) * 2 * CELL, values, steps, numbers, numbers,
-                           count + 1, count, 1, count + 1};
+    wai_prove_view view = {(uint64_t)(count + 1) * 2 * CELL,
+                           values,
+                           steps,
+                           numbers,
+                           numbers,
+                           count + 1,
+                           count,
+                           1,
+                           count + 1};
     assert_int_equal(prove(&view, NULL), WAI_OK);
     values[count].offset = values[count / 2].offset;
     assert_int_equal(prove(&view, NULL), WAI_ERR_MALFORMED);
@@ -502,12 +510,13 @@ static void random_graph(bench *b, uint32_t seed) {
         wai_value *y = values[below(&random, count)];
         uint32_t elements = (uint32_t)wai_type_count(&x->type);
         switch (below(&random, 4)) {
-        case 0: values[count++] = relu(b, x); break;
+        case 0:
+            values[count++] = relu(b, x);
+            break;
         case 1:
-            values[count++] =
-                x->type.rank == 1
-                    ? wai_emit_reshape(&b->graph, x, 2, (uint32_t[]){elements / 64, 64})
-                    : wai_emit_reshape(&b->graph, x, 1, &elements);
+            values[count++] = x->type.rank == 1 ? wai_emit_reshape(&b->graph, x, 2,
+                                                                   (uint32_t[]){elements / 64, 64})
+                                                : wai_emit_reshape(&b->graph, x, 1, &elements);
             break;
         case 2: {
             wai_concat_params params = {0};
