@@ -249,9 +249,8 @@ static int run_session(wai_session *session, const run_options *options) {
         }
         printf("time %lld\n", now() - start);
     }
-    return options->output != NULL && options->repeat > 0
-               ? write_outputs(session, options->output)
-               : EXIT_SUCCESS;
+    return options->output != NULL && options->repeat > 0 ? write_outputs(session, options->output)
+                                                          : EXIT_SUCCESS;
 }
 
 static int open_and_run(const run_options *options) {
