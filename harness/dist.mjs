@@ -187,11 +187,11 @@ async function checkTarget(target, out) {
 /** What somebody added to the folder since (a page of their own) stays. */
 async function keepOthers(target, temporary, old) {
   const ours = new Set(old);
-  await cp(target, temporary, {
-    recursive: true,
-    force: false,
-    filter: (source) => !ours.has(relative(target, source).split(sep).join('/')),
-  });
+  for (const entry of await readdir(target, { recursive: true, withFileTypes: true })) {
+    const path = relative(target, join(entry.parentPath, entry.name));
+    if (entry.isDirectory() || ours.has(path.split(sep).join('/'))) continue;
+    await cp(join(target, path), join(temporary, path), { force: false, verbatimSymlinks: true });
+  }
 }
 
 async function swap(temporary, target) {

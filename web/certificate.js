@@ -20,10 +20,7 @@ const LOOKALIKES = [
     'your server returned HTML instead of the package: check the path, and that a ' +
       'missing file answers 404 instead of a page',
   ],
-  [
-    /^version https:\/\/git-lfs/,
-    'this is a Git LFS pointer, not the file itself: run `git lfs pull`',
-  ],
+  [/^version \S+git-lfs/, 'this is a Git LFS pointer, not the file itself: run `git lfs pull`'],
   [/^\0asm/, 'this is a wasm module, not a package'],
   [
     /^\x08[\x01-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]/,

@@ -353,7 +353,7 @@ async function readPackage({ where, open }, capMB, signal, onProgress) {
         `truncated: the header says ${size} bytes, but there are ${loaded}`,
       );
     }
-    return { bytes, certificate };
+    return { bytes, certificate: readCertificate(bytes, where) }; // of our own copy
   } catch (error) {
     chunks.cancel();
     throw error;
@@ -425,7 +425,7 @@ async function digestOf(bytes, where) {
     throw new WasmAIError(
       'UNSUPPORTED',
       where,
-      'the digest cannot be checked here: crypto.subtle needs a secure context (https, or http://localhost)',
+      'the digest cannot be checked here: crypto.subtle needs a secure context (https, or localhost)',
     );
   }
   return new Uint8Array(await crypto.subtle.digest('SHA-384', bytes));

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { buildDist } from '../../harness/dist.mjs';
 import { serveFolder } from '../../harness/server/app.mjs';
+import { findChromium } from '../../harness/toolchain/chromium.mjs';
 
-const CHROMIUM = process.env.WASM_AI_CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM = findChromium() ?? undefined;
 
 export function launch(args = []) {
   return chromium.launch({

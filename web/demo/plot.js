@@ -2,7 +2,7 @@
 
 const KEPT = 100;
 const WIDTH = 400;
-const HEIGHT = 120;
+const HEIGHT = 170;
 const LEFT = 44;
 
 /** @param {readonly number[]} sorted @param {number} share */
@@ -41,8 +41,7 @@ export class LatencyPlot {
   }
 
   percentiles() {
-    const sorted =
-      this.#values.toSorted?.((a, b) => a - b) ?? [...this.#values].sort((a, b) => a - b);
+    const sorted = [...this.#values].sort((a, b) => a - b);
     return {
       p50: percentile(sorted, 0.5),
       p95: percentile(sorted, 0.95),
@@ -51,11 +50,7 @@ export class LatencyPlot {
   }
 
   #draw() {
-    const svg = element('svg', {
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-      preserveAspectRatio: 'none',
-      role: 'img',
-    });
+    const svg = element('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img' });
     const lines = this.percentiles();
     const top = niceAbove(Math.max(0.05, (Number.isNaN(lines.p99) ? 1 : lines.p99) * 1.25));
     const y = (/** @type {number} */ ms) => HEIGHT - 4 - (Math.min(ms, top) / top) * (HEIGHT - 12);
@@ -73,7 +68,6 @@ export class LatencyPlot {
       const x = LEFT + 4 + (i * (WIDTH - LEFT - 8)) / (KEPT - 1);
       svg.append(element('circle', { class: 'dot', cx: x, cy: y(ms), r: 2 }));
     });
-    svg.setAttribute('preserveAspectRatio', 'xMidYMid meet');
     svg.setAttribute(
       'aria-label',
       this.#values.length === 0
