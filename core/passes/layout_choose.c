@@ -87,9 +87,10 @@ static void add_value_cost(wai_layout *l, wai_value *value, void *context) {
     uint32_t seen_count = 0;
     seen[seen_count++] = source.moved ? source.perm : wai_perm_as_is;
     for (uint32_t u = 0; u < value->user_count + (value->output_count != 0); u++) {
-        /* One user stands once per operand; each entry stands for all its
-         * operands, and seeing an order twice costs nothing. */
         const wai_node *node = u < value->user_count ? value->users[u] : NULL;
+        if (u > 0 && u < value->user_count && node == value->users[u - 1]) {
+            continue;
+        }
         for (uint32_t i = 0; i < (node != NULL ? node->in_count : 1); i++) {
             if (node != NULL && node->in[i] != value) {
                 continue;
@@ -231,6 +232,9 @@ static void add_value_to_cut(wai_layout *l, wai_value *value, void *context) {
     }
     for (uint32_t u = 0; u < value->user_count; u++) {
         const wai_node *node = value->users[u];
+        if (u > 0 && node == value->users[u - 1]) {
+            continue; /* entries of one node stand together: one per operand */
+        }
         for (uint32_t i = 0; i < node->in_count; i++) {
             if (node->in[i] == value) {
                 end target = taking_end(l, node, i);
