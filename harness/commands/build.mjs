@@ -7,8 +7,9 @@ import { collect } from './options.mjs';
 
 export const name = 'build';
 export const summary = 'make the folder to deploy: loader, worker, runtime, packages, headers';
-export const description = `Make a folder that can be deployed as it is: loader (wasmai.js, wasmai.d.ts), worker, runtime,
-packages, manifest.json with the SHA-384 of each file, and header files for hosts.`;
+export const description =
+  'Make a folder that can be deployed as it is: loader (wasmai.js, wasmai.d.ts), worker, runtime, ' +
+  'packages, manifest.json with the SHA-384 of each file, and header files for hosts.';
 export const example = `wasm-ai build --model digits.wai -o dist
 wasm-ai build --model digits.wai --secure --demo`;
 

@@ -9,9 +9,10 @@ import { wholeNumber } from './options.mjs';
 
 export const name = 'serve';
 export const summary = 'serve a built folder over HTTPS with its policies';
-export const description = `Serve a folder over HTTPS, each file with its own headers (Content-Security-Policy,
-isolation, type, caching). Without --key and --cert a self-signed certificate for
-localhost is made once and kept. http on PORT+1 redirects to https.`;
+export const description =
+  'Serve a folder over HTTPS, each file with its own headers (Content-Security-Policy, ' +
+  'isolation, type, caching). Without --key and --cert a self-signed certificate for ' +
+  'localhost is made once and kept. http on PORT+1 redirects to https.';
 export const example = `wasm-ai serve dist
 wasm-ai serve dist --port 9443 --key key.pem --cert cert.pem`;
 

@@ -31,7 +31,6 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
   const root = realpathSync(folder);
   const app = express();
   app.disable('x-powered-by');
-  app.set('etag', 'strong');
   // The policies are ours, by file; helmet adds the rest. No HSTS: it would hold for every port of localhost.
   app.use(
     helmet({
