@@ -1,0 +1,104 @@
+// What was built is what the text files say: imports, exports, memory, and nothing of the compiler
+// in the browser's half. Runs on the files of build/wasm.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { root, text } from './files.mjs';
+import { functionNames, memoryLimits } from './wasm_file.mjs';
+
+const PAGE = 65536;
+const built = join(root, 'build/wasm');
+const modules = existsSync(built)
+  ? readdirSync(built).filter((name) => name.endsWith('.wasm'))
+  : [];
+const runtimes = modules.filter((name) => name.startsWith('runtime-'));
+const read = (name) => readFileSync(join(built, name));
+const lines = (file) => text(`core/wasm/${file}`).split('\n').filter(Boolean).sort();
+const importsOf = (module) =>
+  WebAssembly.Module.imports(module)
+    .map(({ module: from, name }) => `${from}.${name}`)
+    .sort();
+const exportsOf = (module) =>
+  WebAssembly.Module.exports(module)
+    .map(({ name }) => name)
+    .sort();
+
+/** A number of limits.h. */
+function limit(name) {
+  const value = new RegExp(`#define ${name} \\((\\d+)u \\* (\\d+)u\\)`).exec(
+    text('core/base/limits.h'),
+  );
+  assert.ok(value, `limits.h defines ${name}`);
+  return Number(value[1]) * Number(value[2]);
+}
+
+test('a runtime and the compiler are built', () => {
+  assert.ok(runtimes.includes('runtime-simd.wasm'));
+  assert.ok(modules.includes('compiler.wasm'));
+  assert.deepEqual(
+    modules.filter((name) => !name.startsWith('runtime-') && name !== 'compiler.wasm'),
+    [],
+    'modules that no rule looks at',
+  );
+});
+
+for (const name of runtimes) {
+  test(`${name} imports and exports what core/wasm says`, () => {
+    const module = new WebAssembly.Module(read(name));
+    assert.deepEqual(importsOf(module), lines('imports.txt'));
+    assert.deepEqual(exportsOf(module), lines('exports.txt'));
+    assert.deepEqual(WebAssembly.Module.customSections(module, 'name'), []);
+  });
+
+  test(`${name} takes no more at the bottom of memory than WAI_RUNTIME_SIZE`, () => {
+    const bytes = read(name);
+    const { min, max } = memoryLimits(bytes);
+    assert.ok(min * PAGE <= limit('WAI_RUNTIME_SIZE'), `minimum ${min} pages`);
+    assert.equal(max, 65536);
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: 64 });
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
+    const heap = instance.exports.wai_glue_alloc(64);
+    assert.ok(heap > limit('WAI_RUNTIME_STACK') && heap <= limit('WAI_RUNTIME_SIZE'), `${heap}`);
+  });
+
+  test(`${name} does not start with less memory than it says`, () => {
+    const bytes = read(name);
+    const initial = memoryLimits(bytes).min - 1;
+    const memory = new WebAssembly.Memory({ initial, maximum: initial });
+    assert.throws(() => {
+      new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
+    }, WebAssembly.LinkError);
+  });
+
+  const named = `${name}.linked`;
+  test(`${name} holds no code of the compiler, no heap, no printing`, () => {
+    const names = functionNames(read(named));
+    assert.ok(names.includes('wai_session_open'), 'the names are there');
+    const foreign =
+      /^(pb_|wai_(lower|attr|onnx|graph|emit|pass|plan_make|plan_dump|compile|arena|writer|write|fold|package_(write|seal|dump)|sha384))|^(dl)?(malloc|free|calloc|realloc|aligned_alloc|sbrk)$|printf|^emscripten_/;
+    // Core's default allocator, which the glue never chooses, gets these from no_heap.c: NULL always.
+    const stubs = [...text('harness/toolchain/wasm/no_heap.c').matchAll(/^\w.*?(\w+)\(.*\) \{$/gm)];
+    const harmless = stubs.map((row) => row[1]);
+    assert.ok(harmless.includes('malloc'));
+    assert.deepEqual(
+      names.filter((symbol) => foreign.test(symbol) && !harmless.includes(symbol)),
+      [],
+    );
+  });
+}
+
+test('compiler.wasm imports nothing and exports what core/wasm says and its memory', () => {
+  const module = new WebAssembly.Module(read('compiler.wasm'));
+  assert.deepEqual(importsOf(module), []);
+  assert.deepEqual(exportsOf(module), [...lines('compiler_exports.txt'), 'memory'].sort());
+});
+
+test('the names that are searched for are found in the compiler', () => {
+  const names = functionNames(read('compiler.wasm.linked'));
+  for (const prefix of ['wai_lower_', 'wai_onnx_', 'wai_graph_', 'wai_emit', 'pb_', 'wai_sha384'])
+    assert.ok(
+      names.some((symbol) => symbol.startsWith(prefix)),
+      prefix,
+    );
+});
