@@ -1,0 +1,145 @@
+// `npm run fuzz -- onnx|package [seconds]`: libFuzzer on the whole compiler, or on the reader and
+// the kernels, under the sanitizers. What it finds lies in build/fuzz/crashes; replay it with
+//   node harness/toolchain/run.mjs build/native-asan/fuzz_onnx FILE
+// The corpus grows in build/fuzz/corpus-*; a file that found a bug belongs in tests/fuzz/.
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Compiler } from './compiler.mjs';
+import { Model } from './readers/onnx_schema.mjs';
+import { build } from './toolchain/build.mjs';
+import { projectDir, step } from './toolchain/cache.mjs';
+import { commandLine } from './toolchain/env.mjs';
+import { environmentDir } from './toolchain/environment.mjs';
+import { ensureLibraries } from './toolchain/libraries.mjs';
+import { ensureToolchain, failSetup } from './toolchain/setup.mjs';
+
+const targets = ['onnx', 'package'];
+const dir = path.join(projectDir, 'build/fuzz');
+
+// Larger inputs cost time per run and say nothing more.
+const maxSeed = 8192;
+
+/** @param {import('./toolchain/env.mjs').Toolchain} toolchain @param {string} cmd @param {string[]} args @param {Record<string, string>} [env] */
+function inside(toolchain, cmd, args, env = {}) {
+  const line = commandLine(toolchain, cmd, args, { env });
+  return new Promise((resolve, reject) => {
+    const child = spawn(line.file, line.args, { cwd: line.cwd, env: line.env, stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 128));
+  });
+}
+
+async function buildTargets() {
+  const toolchain = await ensureToolchain();
+  const libraries = await ensureLibraries(toolchain, 'asan');
+  const configured = fs.existsSync(path.join(dir, 'build.ninja'))
+    ? 0
+    : await inside(toolchain, 'cmake', [
+        ...['-G', 'Ninja', '-S', projectDir, '-B', dir, '-DCMAKE_BUILD_TYPE='],
+        ...['-DCMAKE_C_COMPILER=clang', '-DWAI_SANITIZE=ON', '-DWAI_FUZZ=ON'],
+        `-DWAI_LIBRARIES=${libraries}`,
+      ]);
+  if (configured !== 0 || (await inside(toolchain, 'ninja', ['-C', dir])) !== 0)
+    throw new Error('the fuzz targets do not build');
+  return toolchain;
+}
+
+/** @param {number | undefined} count */
+const io = (count, prefix = 'x', dims = [1, 2, 4, 4]) =>
+  Array.from({ length: count ?? 0 }, (_, i) => ({
+    name: `${prefix}${i}`,
+    type: { tensorType: { elemType: 1, shape: { dim: dims.map((n) => ({ dimValue: n })) } } },
+  }));
+
+/** One node of every operator of onnx.def, with one, two and three inputs: some compile, all are ONNX. */
+function generated() {
+  const table = fs.readFileSync(path.join(projectDir, 'core/onnx/onnx.def'), 'utf8');
+  return [...table.matchAll(/^WAI_ONNX\("(\w+)", \w+, \d+, (\d+)\)/gm)].flatMap(
+    ([, opType, last]) =>
+      [1, 2, 3].map((count) =>
+        Model.encode({
+          irVersion: 8,
+          opsetImport: [{ domain: '', version: Number(last) }],
+          graph: {
+            node: [
+              {
+                opType,
+                input: Array.from({ length: count }, (_, i) => `x${i}`),
+                output: ['y0'],
+                name: 'n',
+              },
+            ],
+            input: io(count),
+            output: io(1, 'y'),
+          },
+        }).finish(),
+      ),
+  );
+}
+
+/** The ONNX project's operator tests, where the toolchain's environment has them. */
+function operatorTests() {
+  const folder = ['usr/share/libonnx-testdata/data/node']
+    .flatMap((name) => [path.join(environmentDir(false), name), `/${name}`])
+    .find((name) => fs.existsSync(name));
+  if (!folder) return [];
+  return fs
+    .readdirSync(folder)
+    .map((name) => path.join(folder, name, 'model.onnx'))
+    .filter((name) => fs.existsSync(name) && fs.statSync(name).size <= maxSeed)
+    .map((name) => fs.readFileSync(name));
+}
+
+async function makeSeeds() {
+  const models = [
+    fs.readFileSync(path.join(projectDir, 'models/digits/digits.onnx')),
+    ...generated(),
+    ...operatorTests(),
+  ];
+  const compiler = await Compiler.create();
+  for (const name of targets) fs.mkdirSync(path.join(dir, `corpus-${name}`), { recursive: true });
+  let packages = 0;
+  models.forEach((bytes, i) => {
+    fs.writeFileSync(path.join(dir, `corpus-onnx/seed-${i}`), bytes);
+    for (const optimize of [false, true]) {
+      const { bytes: pack } = compiler.compile(bytes, { optimize });
+      if (!pack) continue;
+      fs.writeFileSync(path.join(dir, `corpus-package/seed-${i}-${Number(optimize)}`), pack);
+      packages++;
+    }
+  });
+  step(`seeds: ${models.length} models, ${packages} packages`);
+}
+
+async function main() {
+  const [target, seconds = '60'] = process.argv.slice(2);
+  if (!targets.includes(target) || !/^\d+$/.test(seconds)) {
+    process.stderr.write('usage: npm run fuzz -- onnx|package [seconds]\n');
+    return 2;
+  }
+  await build(['wasm']);
+  const toolchain = await buildTargets();
+  await makeSeeds();
+  const crashes = path.join(dir, 'crashes');
+  fs.mkdirSync(crashes, { recursive: true });
+  return inside(
+    toolchain,
+    path.join(dir, `fuzz_${target}`),
+    [
+      path.join(dir, `corpus-${target}`),
+      `-max_total_time=${seconds}`,
+      `-artifact_prefix=${crashes}/${target}-`,
+      ...['-max_len=200000', '-timeout=20', '-rss_limit_mb=2048', '-malloc_limit_mb=600'],
+      ...['-print_final_stats=1', '-use_value_profile=1'],
+    ],
+    { ASAN_OPTIONS: 'allocator_may_return_null=1:detect_leaks=1' },
+  );
+}
+
+try {
+  process.exitCode = /** @type {number} */ (await main());
+} catch (error) {
+  failSetup(error);
+}
