@@ -1,8 +1,9 @@
 /** Bring your own model: compile it if it is ONNX, open it, give it random input. */
 
 import { hex } from '../certificate.js';
+import { WasmAIError } from '../errors.js';
 import { WorkerClient } from '../rpc.js';
-import { load, Tensor, WasmAIError } from '../wasmai.js';
+import { load, Tensor } from '../wasmai.js';
 import { assets } from './demo_assets.js';
 import { formatMs, percentile } from './plot.js';
 
@@ -71,7 +72,7 @@ export async function runOwnModel(file, { status, result }) {
       ),
     );
   } catch (error) {
-    status(error instanceof WasmAIError ? error.message : String(error), true);
+    status(error instanceof Error ? error.message : String(error), true);
   } finally {
     await session?.close();
   }
