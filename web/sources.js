@@ -1,0 +1,265 @@
+/**
+ * Where a package comes from: a URL, a Response, a stream or bytes; and all its
+ * bytes in a buffer of our own, refused by header before the rest is read.
+ */
+import { assets } from './assets.js';
+import { DIGEST_SIZE, HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
+import { WasmAIError } from './errors.js';
+import { abortedError } from './rpc.js';
+
+/** @typedef {{ stream: ReadableStream<Uint8Array> } | { bytes: Uint8Array }} Opened */
+/** @typedef {{ where: string, sha384: string | null, open: () => Promise<Opened> }} Source */
+
+export const inNode =
+  typeof globalThis.process === 'object' && typeof globalThis.process?.versions?.node === 'string';
+
+/**
+ * Which kind of source this is, what to call it in errors, and which digest it must have.
+ * @param {any} source @param {string | null} sha384 @returns {Source}
+ */
+export function describeSource(source, sha384) {
+  const required = (/** @type {string} */ where, /** @type {string | null} */ pinned) => {
+    const digest = sha384 ?? pinned;
+    if (assets.secure && !digest) {
+      throw new WasmAIError(
+        'INTEGRITY',
+        where,
+        'this loader was built with --secure and takes only packages that it was built with ' +
+          '(wasm-ai build --model), or whose digest the caller gives as sha384',
+      );
+    }
+    return digest;
+  };
+  if (typeof source === 'string' || source instanceof URL) {
+    const asked = resolve(source);
+    const { url, pinned } = pinOf(asked);
+    return {
+      where: asked.href,
+      sha384: required(asked.href, pinned),
+      open: () => openUrl(url, asked.href),
+    };
+  }
+  if (typeof Response === 'function' && source instanceof Response) {
+    const where = source.url || 'Response';
+    const pinned = source.url ? pinOf(new URL(source.url)).pinned : null;
+    return { where, sha384: required(where, pinned), open: async () => streamOf(source, where) };
+  }
+  if (typeof ReadableStream === 'function' && source instanceof ReadableStream) {
+    return {
+      where: 'stream',
+      sha384: required('stream', null),
+      open: async () => ({ stream: source }),
+    };
+  }
+  if (ArrayBuffer.isView(source)) {
+    const view = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    return { where: 'bytes', sha384: required('bytes', null), open: async () => ({ bytes: view }) };
+  }
+  if (source instanceof ArrayBuffer) {
+    return {
+      where: 'bytes',
+      sha384: required('bytes', null),
+      open: async () => ({ bytes: new Uint8Array(source) }),
+    };
+  }
+  throw new WasmAIError(
+    'ARGUMENT',
+    'load',
+    'give a URL, a Response, a ReadableStream, an ArrayBuffer or a typed array',
+  );
+}
+
+/** @param {string | URL} source */
+function resolve(source) {
+  const base = inNode
+    ? `file://${globalThis.process.cwd()}/`
+    : (globalThis.document?.baseURI ?? globalThis.location?.href);
+  try {
+    return new URL(source, base);
+  } catch (cause) {
+    throw new WasmAIError('ARGUMENT', String(source), 'this is not a URL', { cause });
+  }
+}
+
+/** A package that the loader was built with has a hashed name and a pinned digest. @param {URL} asked */
+function pinOf(asked) {
+  const plain = new URL(asked.href.replace(/[?#].*$/s, ''));
+  for (const [name, { file, sha384 }] of Object.entries(assets.packages)) {
+    const url = new URL(file, assets.base);
+    if (plain.href === new URL(name, assets.base).href || plain.href === url.href)
+      return { url, pinned: sha384 };
+  }
+  return { url: asked, pinned: null };
+}
+
+/** @param {URL} url @param {string} where */
+export async function openUrl(url, where) {
+  if (inNode && url.protocol === 'file:') return { bytes: await readNodeFile(url, where) };
+  let response;
+  try {
+    response = await fetch(url);
+  } catch (cause) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      where,
+      'the file could not be fetched: check the address, the connection, and that the ' +
+        "page's connect-src allows it",
+      { cause },
+    );
+  }
+  return streamOf(response, where);
+}
+
+/** @param {Response} response @param {string} where */
+function streamOf(response, where) {
+  if (!response.ok) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      where,
+      `the server answered ${response.status}${response.status === 404 ? ': there is no such file' : ''}`,
+    );
+  }
+  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
+    throw new WasmAIError(
+      'MALFORMED',
+      where,
+      'your server returned HTML instead of the package: check the path, and that a missing ' +
+        'file answers 404 instead of a page',
+    );
+  }
+  if (response.bodyUsed || !response.body)
+    throw new WasmAIError('ARGUMENT', where, 'this Response was read already');
+  return { stream: response.body };
+}
+
+/** @param {URL} url @param {string} where */
+async function readNodeFile(url, where) {
+  const module = 'node:fs/promises'; // a variable keeps bundlers for browsers from following it
+  const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ module);
+  try {
+    return /** @type {Uint8Array} */ (await readFile(url));
+  } catch (cause) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      where,
+      `the file cannot be read: ${/** @type {any} */ (cause).code ?? cause}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * All bytes of the package in a buffer of our own, of the size that its header
+ * says; refuses by header before the rest is read.
+ * @param {Source} source @param {number} capMB @param {AbortSignal | undefined} signal
+ * @param {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
+ */
+export async function readPackage({ where, open }, capMB, signal, onProgress) {
+  const aborted = new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => reject(abortedError(where)), { once: true });
+  });
+  aborted.catch(() => {});
+  const opened = await Promise.race([open(), aborted]);
+  /** @type {{ next(): Promise<Uint8Array | null>, cancel(): void }} */
+  const chunks = 'bytes' in opened ? once(opened.bytes) : chunksOf(opened.stream, where);
+  try {
+    /** @type {Uint8Array} */
+    let head = new Uint8Array(0);
+    while (head.length < HEADER_SIZE + DIGEST_SIZE) {
+      const chunk = await Promise.race([chunks.next(), aborted]);
+      if (!chunk) break;
+      head = head.length === 0 ? chunk : join(head, chunk);
+    }
+    const certificate = readCertificate(head, where);
+    pagesOf(certificate, capMB, where);
+    const size = certificate.packageSize;
+    const bytes = allocate(size, where);
+    let loaded = 0;
+    for (
+      let chunk = /** @type {Uint8Array | null} */ (head);
+      chunk;
+      chunk = await Promise.race([chunks.next(), aborted])
+    ) {
+      if (chunk.length > size - loaded) {
+        throw new WasmAIError(
+          'MALFORMED',
+          where,
+          `the header says ${size} bytes, but there are more (${loaded + chunk.length} so far)`,
+        );
+      }
+      bytes.set(chunk, loaded);
+      loaded += chunk.length;
+      onProgress({ loaded, total: size, phase: 'download' });
+    }
+    if (loaded !== size) {
+      throw new WasmAIError(
+        'MALFORMED',
+        where,
+        `truncated: the header says ${size} bytes, but there are ${loaded}`,
+      );
+    }
+    return { bytes, certificate: readCertificate(bytes, where) }; // of our own copy
+  } catch (error) {
+    chunks.cancel();
+    throw error;
+  }
+}
+
+/** @param {Uint8Array} a @param {Uint8Array} b */
+function join(a, b) {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
+
+/** @param {number} size @param {string} where @returns {Uint8Array<ArrayBuffer>} */
+function allocate(size, where) {
+  try {
+    return new Uint8Array(size);
+  } catch (cause) {
+    throw new WasmAIError(
+      'MEMORY',
+      where,
+      `there is no room for the ${size} bytes of the package`,
+      { cause },
+    );
+  }
+}
+
+/** @param {Uint8Array} bytes */
+function once(bytes) {
+  let left = /** @type {Uint8Array | null} */ (bytes);
+  return {
+    next: async () => {
+      const chunk = left;
+      left = null;
+      return chunk;
+    },
+    cancel() {},
+  };
+}
+
+/** @param {ReadableStream<Uint8Array>} stream @param {string} where */
+function chunksOf(stream, where) {
+  if (stream.locked)
+    throw new WasmAIError('ARGUMENT', where, 'this stream is being read by someone else');
+  const reader = stream.getReader();
+  return {
+    async next() {
+      let part;
+      try {
+        part = await reader.read();
+      } catch (cause) {
+        throw new WasmAIError('ARGUMENT', where, 'the download broke off: try again', { cause });
+      }
+      if (part.done) return null;
+      if (!(part.value instanceof Uint8Array))
+        throw new WasmAIError('ARGUMENT', where, 'the stream must give Uint8Array chunks');
+      return part.value;
+    },
+    cancel() {
+      reader.cancel().catch(() => {});
+    },
+  };
+}
