@@ -289,7 +289,8 @@ wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool,
     if (status != WAI_OK) {
         return status;
     }
-    if (certificate.arena_size > WAI_MAX_MEMORY || certificate.arena_size % WAI_ALIGN != 0) {
+    /* Exactly WAI_MAX_MEMORY would be 0 as a wasm32 size_t. */
+    if (certificate.arena_size >= WAI_MAX_MEMORY || certificate.arena_size % WAI_ALIGN != 0) {
         return wai_fail(diag, WAI_ERR_LIMIT, "header", "an arena of %llu bytes is not possible",
                         (unsigned long long)certificate.arena_size);
     }
