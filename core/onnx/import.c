@@ -235,7 +235,6 @@ static wai_status add_initializers(import *im) {
     for (uint32_t i = 0; i < im->model->initializer_count && g->status == WAI_OK; i++) {
         const wai_onnx_tensor *tensor = &im->model->initializers[i];
         wai_value *value = wai_import_tensor(g, tensor);
-        g->param_count += value != NULL ? wai_type_count(&value->type) : 0;
         g->scope = "initializers";
         define(im, tensor->name, value);
     }

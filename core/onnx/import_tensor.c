@@ -76,6 +76,7 @@ wai_value *wai_import_tensor(wai_graph *g, const wai_onnx_tensor *tensor) {
             if (type.dtype == WAI_BOOL) {
                 tidy_bools(data, size);
             }
+            g->param_count += wai_type_count(&type);
             value = wai_graph_constant(g, &type, data, tensor->name[0] != 0 ? tensor->name : NULL);
             value = type.dtype == WAI_F16 ? wai_emit_cast(g, value, WAI_F32) : value;
         }
