@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { build } from './toolchain/build.mjs';
-import { projectDir, step } from './toolchain/cache.mjs';
+import { projectDir, step, together } from './toolchain/cache.mjs';
 import { ensureChromium } from './toolchain/chromium.mjs';
 import { commandLine } from './toolchain/env.mjs';
 import { ensureNodeModules } from './toolchain/node_modules.mjs';
@@ -175,9 +175,8 @@ async function main() {
     );
     return 2;
   }
-  await ensureNodeModules();
   const chromium = await ensureChromium();
-  await build();
+  await together([ensureNodeModules(), build()]);
   step('build is complete');
   const env = { ...process.env, CHROME_PATH: chromium };
   const total = { passed: 0, failed: 0, skipped: 0 };

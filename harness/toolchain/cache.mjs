@@ -46,6 +46,15 @@ export function step(text) {
 }
 
 /**
+ * Promise.all that fails only when all have ended: no process is left behind by an early exit.
+ * @param {Promise<unknown>[]} work
+ */
+export async function together(work) {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+/**
  * Package names of a list file: one a line, # starts a comment.
  * @param {string} file
  */

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cacheRoot, contentKey, SetupError, step } from './cache.mjs';
+import { cacheRoot, contentKey, SetupError, step, together } from './cache.mjs';
 import { runIn } from './env.mjs';
 import { environmentDir, makeEnvironment, onPath } from './environment.mjs';
 import { ensureLibraries, variants } from './libraries.mjs';
@@ -35,7 +35,7 @@ async function findToolchain() {
   if (onThisMachine) return onThisMachine;
   if (!fs.existsSync(environmentDir(false))) {
     // The sources come from the same mirror: fetch them meanwhile.
-    await Promise.all([makeEnvironment(false), ensureSources()]);
+    await together([makeEnvironment(false), ensureSources()]);
   }
   const root = environmentDir(false);
   const status = fs.readFileSync(path.join(root, 'var/lib/dpkg/status'));
