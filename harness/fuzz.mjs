@@ -1,7 +1,7 @@
 // `npm run fuzz -- onnx|package [seconds]`: libFuzzer on the whole compiler, or on the reader and
 // the kernels, under the sanitizers. What it finds lies in build/fuzz/crashes; replay it with
 //   node harness/toolchain/run.mjs build/native-asan/fuzz_onnx FILE
-// The corpus grows in build/fuzz/corpus-*; a file that found a bug belongs in tests/fuzz/.
+// The corpus grows in build/fuzz/corpus-*; what found a bug becomes a case of tests/unit, ops or reject.
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -37,6 +37,13 @@
  * expands one number to 100 MB is cheaper to run than to ship. */
 #define WAI_MAX_FOLD_SIZE (16u * 1024u * 1024u)
 
+/* Operations plus bytes of all folding in one compilation, a few seconds'
+ * worth: a file of 300 bytes can ask for a convolution of 10^13 operations
+ * over constants. What is above it is left for the run; nodes of little work
+ * (shapes) are always folded. */
+#define WAI_MAX_FOLD_WORK (1ull << 35)
+#define WAI_SMALL_FOLD_WORK (1ull << 16)
+
 /* Names end up in messages and in the package. */
 #define WAI_MAX_NAME 512u
 

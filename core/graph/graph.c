@@ -146,6 +146,49 @@ static bool arity_is_right(wai_graph *graph, const wai_op *op, uint32_t in_count
     return graph->status == WAI_OK;
 }
 
+static uint64_t flops_of(const wai_node *node) {
+    enum { MOST = 16 }; /* no operator that computes has as many inputs */
+    const wai_type *in[MOST] = {NULL};
+    wai_type out = node->out[0]->type;
+    if (node->op->flops == NULL || node->in_count > MOST) {
+        return wai_type_count(&out);
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        in[i] = node->in[i] != NULL ? &node->in[i]->type : NULL;
+    }
+    wai_signature signature = {node->params, in, node->in_count, &out, 1, node->name, NULL};
+    return node->op->flops(&signature);
+}
+
+/* Whether evaluating the node is worth it: see limits.h. */
+static bool may_fold(wai_graph *graph, const wai_node *node) {
+    uint64_t size = 0;
+    uint64_t in_size = 0;
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        size += wai_type_size(&node->out[i]->type);
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        in_size += node->in[i] != NULL ? wai_type_size(&node->in[i]->type) : 0;
+    }
+    /* Weights of any size may be folded as long as they do not grow. */
+    if (size > WAI_MAX_FOLD_SIZE && size > in_size) {
+        return false;
+    }
+    uint64_t flops = flops_of(node);
+    if (flops > WAI_MAX_FOLD_WORK) {
+        return false;
+    }
+    uint64_t work = size + in_size + flops;
+    if (work <= WAI_SMALL_FOLD_WORK) {
+        return true;
+    }
+    if (work > WAI_MAX_FOLD_WORK - graph->fold_work) {
+        return false;
+    }
+    graph->fold_work += work;
+    return true;
+}
+
 /* True when the node is no more: its outputs are constants now. */
 static bool folded(wai_graph *graph, wai_node *node) {
     if (graph->fold == NULL) {
@@ -156,16 +199,7 @@ static bool folded(wai_graph *graph, wai_node *node) {
             return false;
         }
     }
-    size_t size = 0;
-    size_t in_size = 0;
-    for (uint32_t i = 0; i < node->out_count; i++) {
-        size += wai_type_size(&node->out[i]->type);
-    }
-    for (uint32_t i = 0; i < node->in_count; i++) {
-        in_size += node->in[i] != NULL ? wai_type_size(&node->in[i]->type) : 0;
-    }
-    /* Weights of any size may be folded as long as they do not grow. */
-    if (size > WAI_MAX_FOLD_SIZE && size > in_size) {
+    if (!may_fold(graph, node)) {
         return false;
     }
     wai_status status = graph->fold(graph, node);

@@ -63,6 +63,7 @@ typedef struct wai_graph {
     wai_node *cursor;  /* emit before this node; NULL: at the end           */
     const char *scope; /* name given to new nodes, and `where` in messages  */
     uint64_t param_count; /* elements of the source model's weights         */
+    uint64_t fold_work;   /* spent of WAI_MAX_FOLD_WORK                     */
     /* Evaluate `node` (all inputs constant) and set data of its outputs.
      * NULL: no folding. WAI_ERR_UNSUPPORTED: leave the node as it is. */
     wai_status (*fold)(struct wai_graph *graph, wai_node *node);

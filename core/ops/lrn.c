@@ -25,6 +25,13 @@ static wai_status infer(wai_signature *s) {
     return WAI_OK;
 }
 
+static uint64_t flops(const wai_signature *s) {
+    const wai_lrn_params *p = s->params;
+    const wai_type *x = s->in[0];
+    uint64_t channels = x->dims[x->rank - 1];
+    return wai_type_count(x) * (2 * (p->size < channels ? p->size : channels) + 4);
+}
+
 const wai_op wai_op_lrn = {
     .name = "lrn",
     .params_size = sizeof(wai_lrn_params),
@@ -35,6 +42,7 @@ const wai_op wai_op_lrn = {
     .min_out = 1,
     .max_out = 1,
     .infer = infer,
+    .flops = flops,
 };
 
 /* ---- kernel ------------------------------------------------------------- */

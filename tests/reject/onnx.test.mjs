@@ -205,6 +205,35 @@ test('one compiler takes a thousand damaged models and then a good one', async (
   assert.deepEqual(first, fresh, 'nothing of the refused models is left');
 });
 
+test('a small file cannot keep the compiler busy: folding has a budget', async () => {
+  const size = 1024;
+  const count = 40; // products of constants, 2^31 operations each
+  const indices = Array.from({ length: count }, (_, i) => i);
+  const bytes = altered(
+    (model) => {
+      const shape = { dims: [2], dataType: INT64, int64Data: [size, size] };
+      model.graph.initializer = [
+        { name: 's', ...shape },
+        { name: 's2', ...shape },
+      ];
+    },
+    onnxFile({
+      nodes: [
+        node('ConstantOfShape', ['s'], ['a'], 'a'),
+        node('ConstantOfShape', ['s2'], ['b'], 'b'),
+        ...indices.map((i) => node('MatMul', ['a', 'b'], [`m${i}`], `m${i}`)),
+        ...indices.map((i) => node('Add', [i ? `t${i - 1}` : 'x', `m${i}`], [`t${i}`], `t${i}`)),
+      ],
+      inputs: [['x', FLOAT, [size, size]]],
+      outputs: [[`t${count - 1}`, FLOAT, [size, size]]],
+    }),
+  );
+  assert.ok(bytes.length < 4096);
+  const { report } = await compile(bytes);
+  const left = report.ops.find(({ op }) => op === 'matmul' || op === 'fully_connected');
+  assert.ok(left && left.count > count / 2 && left.count < count, JSON.stringify(report.ops));
+});
+
 test('a model above MAX_HEAP_SIZE: flag, environment and file, each naming both numbers', (t) => {
   const folder = folderFor(t);
   writeFileSync(join(folder, 'm.onnx'), addRelu(1 << 20));
