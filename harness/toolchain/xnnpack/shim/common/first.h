@@ -21,13 +21,13 @@
 #undef XNN_ARCH_RISCV
 #undef XNN_ARCH_HEXAGON
 #undef XNN_ARCH_WASMSIMD
-#define XNN_ARCH_X86 0
-#define XNN_ARCH_X86_64 0
-#define XNN_ARCH_ARM 0
-#define XNN_ARCH_ARM64 0
-#define XNN_ARCH_PPC64 0
-#define XNN_ARCH_RISCV 0
-#define XNN_ARCH_HEXAGON 0
+#define XNN_ARCH_X86      0
+#define XNN_ARCH_X86_64   0
+#define XNN_ARCH_ARM      0
+#define XNN_ARCH_ARM64    0
+#define XNN_ARCH_PPC64    0
+#define XNN_ARCH_RISCV    0
+#define XNN_ARCH_HEXAGON  0
 #define XNN_ARCH_WASMSIMD 1
 
 /* What common.h derived from the architecture, as on wasm. */
@@ -35,10 +35,10 @@
 #undef XNN_MAX_SIMD_SIZE
 #undef XNN_MULTIPASS_EXTRA_BYTES
 #undef XNN_MAX_UARCH_TYPES
-#define XNN_ALLOCATION_ALIGNMENT 16
-#define XNN_MAX_SIMD_SIZE 16
+#define XNN_ALLOCATION_ALIGNMENT  16
+#define XNN_MAX_SIMD_SIZE         16
 #define XNN_MULTIPASS_EXTRA_BYTES 16
-#define XNN_MAX_UARCH_TYPES 1
+#define XNN_MAX_UARCH_TYPES       1
 
 /* One thread: no pthread_once in the wasm. */
 #if defined(__wasm__) && !defined(__EMSCRIPTEN_PTHREADS__)
@@ -64,8 +64,7 @@ static const struct xnn_hardware_config wai_hardware_config = {
     .is_x86 = true,
 };
 
-static inline const struct xnn_hardware_config *xnn_init_hardware_config(void)
-{
+static inline const struct xnn_hardware_config *xnn_init_hardware_config(void) {
     return &wai_hardware_config;
 }
 

@@ -36,7 +36,7 @@ typedef unsigned short __u16x8 __attribute__((__vector_size__(16), __aligned__(1
 /* The older shuffle names: indices count lanes of `a`, then lanes of `b`. */
 typedef signed char wai_i8x16 __attribute__((__vector_size__(16), __aligned__(16)));
 typedef long long wai_i64x2 __attribute__((__vector_size__(16), __aligned__(16)));
-#define WAI_SHUFFLE(type, a, b, ...) \
+#define WAI_SHUFFLE(type, a, b, ...)                                                               \
     ((v128_t)__builtin_shufflevector((type)(a), (type)(b), __VA_ARGS__))
 #define wasm_v8x16_shuffle(a, b, ...) WAI_SHUFFLE(wai_i8x16, a, b, __VA_ARGS__)
 #define wasm_v16x8_shuffle(a, b, ...) WAI_SHUFFLE(__i16x8, a, b, __VA_ARGS__)
