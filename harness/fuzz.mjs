@@ -34,13 +34,11 @@ function inside(toolchain, cmd, args, env = {}) {
 async function buildTargets() {
   const toolchain = await ensureToolchain();
   const libraries = await ensureLibraries(toolchain, 'asan');
-  const configured = fs.existsSync(path.join(dir, 'build.ninja'))
-    ? 0
-    : await inside(toolchain, 'cmake', [
-        ...['-G', 'Ninja', '-S', projectDir, '-B', dir, '-DCMAKE_BUILD_TYPE='],
-        ...['-DCMAKE_C_COMPILER=clang', '-DWAI_SANITIZE=ON', '-DWAI_FUZZ=ON'],
-        `-DWAI_LIBRARIES=${libraries}`,
-      ]);
+  const configured = await inside(toolchain, 'cmake', [
+    ...['-G', 'Ninja', '-S', projectDir, '-B', dir, '-DCMAKE_BUILD_TYPE='],
+    ...['-DCMAKE_C_COMPILER=clang', '-DWAI_SANITIZE=ON', '-DWAI_FUZZ=ON'],
+    `-DWAI_LIBRARIES=${libraries}`,
+  ]);
   if (configured !== 0 || (await inside(toolchain, 'ninja', ['-C', dir])) !== 0)
     throw new Error('the fuzz targets do not build');
   return toolchain;

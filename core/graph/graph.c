@@ -37,7 +37,8 @@ wai_value *wai_graph_value(wai_graph *graph, const wai_type *type, const char *n
         return NULL;
     }
     if (!wai_type_is_valid(type)) {
-        wai_graph_fail(graph, WAI_ERR_LIMIT, "a tensor is larger than %u bytes or has more than %u axes",
+        wai_graph_fail(graph, WAI_ERR_LIMIT,
+                       "a tensor is larger than %u bytes or has more than %u axes",
                        WAI_MAX_TENSOR_SIZE, WAI_MAX_RANK);
         return NULL;
     }
@@ -114,14 +115,15 @@ wai_status wai_node_infer(wai_graph *graph, wai_node *node) {
     for (uint32_t i = 0; i < node->in_count; i++) {
         in[i] = node->in[i] != NULL ? &node->in[i]->type : NULL;
     }
-    wai_signature signature = {node->params, in,           node->in_count, out,
+    wai_signature signature = {node->params,    in,         node->in_count, out,
                                node->out_count, node->name, graph->diag};
     graph->status = op->infer(&signature);
     for (uint32_t i = 0; i < node->out_count && graph->status == WAI_OK; i++) {
         if (!wai_type_is_valid(&out[i])) {
-            return wai_graph_fail(graph, WAI_ERR_LIMIT,
-                                  "the output of %s is larger than %u bytes or has more than %u axes",
-                                  op->name, WAI_MAX_TENSOR_SIZE, WAI_MAX_RANK);
+            return wai_graph_fail(
+                graph, WAI_ERR_LIMIT,
+                "the output of %s is larger than %u bytes or has more than %u axes", op->name,
+                WAI_MAX_TENSOR_SIZE, WAI_MAX_RANK);
         }
         if (node->out[i] != NULL) {
             node->out[i]->type = out[i];
@@ -133,7 +135,8 @@ wai_status wai_node_infer(wai_graph *graph, wai_node *node) {
 }
 
 /* Arity of a node that is about to be made; trailing absent inputs do not count. */
-static bool arity_is_right(wai_graph *graph, const wai_op *op, uint32_t in_count, uint32_t out_count) {
+static bool arity_is_right(wai_graph *graph, const wai_op *op, uint32_t in_count,
+                           uint32_t out_count) {
     if (in_count < op->min_in || in_count > op->max_in) {
         wai_graph_fail(graph, WAI_ERR_MALFORMED, "%s takes %u to %u inputs, not %u", op->name,
                        op->min_in, op->max_in, in_count);

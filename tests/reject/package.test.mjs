@@ -94,6 +94,7 @@ test('hostile words under a right digest never trap the wasm', async () => {
 test('a certificate that promises too little or too much memory is refused', async () => {
   const many = [1n << 31n, 1n << 32n, 1n << 63n, (1n << 64n) - 1n];
   // An arena larger than its tensors is legal as long as it fits into the promise.
+  /** @type {[string, number, bigint[]][]} */
   const rows = [
     ['arena', 24, [0n, 64n, 1n << 26n, ...many]],
     ['peak', 40, [0n, 1n, 65536n, BigInt(size), ...many]],
@@ -152,6 +153,7 @@ test('feeds of a wrong name, dtype, length or shape are refused before anything 
   const session = await load(digitsPackage, { isolation: 'none' });
   const [{ name, dims }] = session.inputs;
   const good = new Tensor('float32', new Float32Array(784), dims);
+  /** @type {[any, RegExp][]} */
   const rows = [
     [{}, /nothing/],
     [{ [`${name}s`]: good }, new RegExp(name)],

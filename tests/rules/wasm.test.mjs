@@ -58,7 +58,7 @@ for (const name of runtimes) {
     assert.equal(max, 65536);
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 64 });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-    const heap = instance.exports.wai_glue_alloc(64);
+    const heap = /** @type {any} */ (instance.exports).wai_glue_alloc(64);
     assert.ok(heap > limit('WAI_RUNTIME_STACK') && heap <= limit('WAI_RUNTIME_SIZE'), `${heap}`);
   });
 
