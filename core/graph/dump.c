@@ -92,8 +92,9 @@ static void add_word(text *t, const wai_field *field, const uint8_t *at) {
         return;
     }
     if (field->values != NULL) {
-        for (uint32_t i = 0; field->values[i] != NULL; i++) {
-            if (i == word) {
+        /* values[0] may be NULL without ending the table. */
+        for (uint32_t i = 0; i == 0 || field->values[i] != NULL; i++) {
+            if (i == word && field->values[i] != NULL) {
                 add(t, field->values[i]);
                 return;
             }

@@ -71,6 +71,9 @@ typedef struct wai_op {
     /* Bit i: out[0] may have the address of in[i] when both have the same
      * size in bytes. Partial overlap is never allowed. */
     uint32_t in_place;
+    /* out[0] is the bytes of in[0], whole and unchanged: it may share them
+     * even while in[0] is still needed. */
+    bool same_bytes;
     /*
      * Check every parameter and every input type, then fill out[] from them.
      * This is the only check there is: kernels trust it. Required inputs may

@@ -43,6 +43,7 @@ const wai_op wai_op_reshape = {
     .min_out = 1,
     .max_out = 1,
     .in_place = 1,
+    .same_bytes = true,
     .infer = infer,
     .flops = wai_move_flops,
 };

@@ -122,7 +122,7 @@ static bool can_overwrite(const attempt *a, const wai_node *node, uint32_t index
 
 static void place_output(attempt *a, const wai_node *node, uint32_t index, uint32_t time) {
     uint32_t value = a->plan.index[node->out[index]->id];
-    if (index == 0 && node->op == &wai_op_reshape) {
+    if (index == 0 && node->op->same_bytes) {
         uint32_t slot = slot_of_same_size(a, node, 0);
         /* Two outputs of the graph are two buffers of the caller's. */
         if (slot != NO_SLOT && !(a->is_output[slot] && node->out[0]->output_count != 0)) {
@@ -256,7 +256,7 @@ static void gather_evidence(evidence *e, const wai_plan *plan, const wai_graph *
         step->out_count = node->out_count;
         at = take_numbers(at, plan, node->out, node->out_count);
         step->in_place = node->op->in_place;
-        step->same_bytes = node->op == &wai_op_reshape;
+        step->same_bytes = node->op->same_bytes;
     }
     e->view = (wai_prove_view){.arena_size = plan->arena_size,
                                .values = e->values,

@@ -1,5 +1,6 @@
-/* registry.c - the table of operators, from ops.def. A runtime linked for one
- * model gives its own, shorter ops.def on the include path instead. */
+/* registry.c - the table of operators, from ops.def. A runtime linked for models
+ * (harness/toolchain/model_runtime.mjs) has a shorter ops.def first on the
+ * include path. */
 #include "ops/op.h"
 
 #define WAI_OP(id, symbol)                                                                         \

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "ops/emit.h"
 #include "package/format.h"
 #include "package/read.h"
 #include "plan/prove.h"
@@ -102,7 +101,7 @@ static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *
         const wai_program_step *step = &p->steps[i];
         steps[i] = (wai_prove_step){step->in,        step->out,
                                     step->in_count,  step->out_count,
-                                    step->row->op->in_place, step->row->op == &wai_op_reshape};
+                                    step->row->op->in_place, step->row->op->same_bytes};
     }
     for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
         io[i] = p->inputs[i].value;
