@@ -211,25 +211,22 @@ test('the page stays responsive: no long task while a run of 200 ms and more goe
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     await session.run({ x: new Float32Array(4) });
-    let turns = 64;
-    for (;;) {
-      // how many turns take 200 ms on this machine
-      await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
-      if (Number(session.info.lastMs) >= 200 || turns >= 4096) break;
-      turns *= 2;
-    }
     const tasks = [];
     const observer = new PerformanceObserver((list) =>
       tasks.push(...list.getEntries().map(({ duration }) => duration)),
     );
     observer.observe({ type: 'longtask' });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    tasks.length = 0;
-    await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
+    // Longer and longer runs, until one took 200 ms on this machine; that one is judged.
+    for (let turns = 64; turns <= 1 << 20; turns *= 2) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      tasks.length = 0;
+      await session.run({ x: new Float32Array([-4, turns, 0, 0]) });
+      if (Number(session.info.lastMs) >= 200) break;
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
     return { tasks, ms: session.info.lastMs };
   });
-  assert.ok(seen.ms >= 150, `the run took ${seen.ms} ms`);
+  assert.ok(seen.ms >= 200, `the run took ${seen.ms} ms`);
   assert.deepEqual(seen.tasks, []);
 });
 
