@@ -55,10 +55,12 @@ static wai_status read_header(wai_certificate *out, uint32_t *section_count, wai
     out->flop_count = wai_cursor_u64(&c);
     out->step_count = wai_cursor_u32(&c);
     *section_count = wai_cursor_u32(&c);
-    memcpy(out->source_digest, wai_cursor_bytes(&c, sizeof out->source_digest), sizeof out->source_digest);
+    memcpy(out->source_digest, wai_cursor_bytes(&c, sizeof out->source_digest),
+           sizeof out->source_digest);
     uint64_t rest = wai_cursor_u64(&c);
     if (flags != 0 || rest != 0 || *section_count != WAI_SECTION_COUNT) {
-        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header", "flags or sections that this build does not know");
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header",
+                        "flags or sections that this build does not know");
     }
     if (out->package_size != package.size) {
         return wai_fail(diag, WAI_ERR_MALFORMED, "header",
@@ -86,7 +88,8 @@ static bool all_zero(const uint8_t *from, const uint8_t *to) {
 
 static wai_status read_sections(reader *r) {
     wai_bytes p = r->package;
-    wai_cursor c = wai_cursor_make(p.data + WAI_FORMAT_HEADER_SIZE, p.size - WAI_FORMAT_HEADER_SIZE);
+    wai_cursor c =
+        wai_cursor_make(p.data + WAI_FORMAT_HEADER_SIZE, p.size - WAI_FORMAT_HEADER_SIZE);
     size_t end = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
     size_t limit = p.size - WAI_FORMAT_DIGEST_SIZE;
     for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
@@ -133,7 +136,8 @@ static wai_status check_strings(const reader *r) {
 }
 
 static wai_status no_memory(reader *r) {
-    return wai_fail(r->diag, WAI_ERR_MEMORY, "package", "not enough memory for the package's tables");
+    return wai_fail(r->diag, WAI_ERR_MEMORY, "package",
+                    "not enough memory for the package's tables");
 }
 
 /* ---- values ---- */
@@ -158,7 +162,8 @@ static wai_status read_value(reader *r, const wai_program *p, wai_cursor *c, wai
     uint64_t room = v->constant ? p->data_size : p->arena_size;
     uint64_t slot = wai_slot_size(wai_type_size(&v->type));
     if (v->offset % WAI_ALIGN != 0 || v->offset > room || slot > room - v->offset) {
-        return REFUSE(r, "values", "a value lies outside the %s", v->constant ? "data section" : "arena");
+        return REFUSE(r, "values", "a value lies outside the %s",
+                      v->constant ? "data section" : "arena");
     }
     return WAI_OK;
 }
@@ -185,7 +190,8 @@ static wai_status read_values(reader *r, wai_program *p) {
 
 /* ---- steps ---- */
 
-static bool indices_are_valid(const uint32_t *list, uint32_t count, const wai_program *p, bool may_be_absent) {
+static bool indices_are_valid(const uint32_t *list, uint32_t count, const wai_program *p,
+                              bool may_be_absent) {
     for (uint32_t i = 0; i < count; i++) {
         if (list[i] >= p->value_count && !(may_be_absent && list[i] == WAI_FORMAT_ABSENT)) {
             return false;
@@ -197,8 +203,9 @@ static bool indices_are_valid(const uint32_t *list, uint32_t count, const wai_pr
 /* Sections start at multiples of 64 and words at multiples of 4, so that lists
  * and params can be used in place (wasm and every host here are little-endian). */
 static const uint32_t *words(wai_cursor *c, uint32_t count) {
-    return count <= WAI_MAX_OPERANDS ? (const uint32_t *)(const void *)wai_cursor_bytes(c, count * 4u)
-                                     : NULL;
+    return count <= WAI_MAX_OPERANDS
+               ? (const uint32_t *)(const void *)wai_cursor_bytes(c, count * 4u)
+               : NULL;
 }
 
 static wai_status read_step(reader *r, const wai_program *p, wai_cursor *c, wai_program_step *s) {
@@ -214,7 +221,8 @@ static wai_status read_step(reader *r, const wai_program *p, wai_cursor *c, wai_
         return REFUSE(r, "steps", "a step is damaged");
     }
     if (s->row == NULL) {
-        return wai_fail(r->diag, WAI_ERR_UNSUPPORTED, s->where, "an operator that this runtime does not have");
+        return wai_fail(r->diag, WAI_ERR_UNSUPPORTED, s->where,
+                        "an operator that this runtime does not have");
     }
     const wai_op *op = s->row->op;
     if (param_words * 4u != op->params_size) {
@@ -253,6 +261,27 @@ static wai_status read_steps(reader *r, wai_program *p) {
 
 /* ---- io ---- */
 
+/* So that comparing them all costs little. */
+static bool name_is_short(const char *name) {
+    uint32_t length = 0;
+    while (name != NULL && name[length] != 0 && length <= WAI_MAX_NAME) {
+        length++;
+    }
+    return name != NULL && length <= WAI_MAX_NAME;
+}
+
+/* The loader finds tensors by name. */
+static bool names_are_unique(const wai_program_io *list, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(list[i].name, list[k].name) == 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static wai_status read_io(reader *r, wai_program *p) {
     wai_cursor c = open_section(r, WAI_SECTION_IO);
     p->input_count = wai_cursor_u32(&c);
@@ -268,11 +297,16 @@ static wai_status read_io(reader *r, wai_program *p) {
     for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
         p->inputs[i].name = name_at(r, wai_cursor_u32(&c));
         p->inputs[i].value = wai_cursor_u32(&c);
-        bool good = !c.failed && p->inputs[i].name != NULL && p->inputs[i].value < p->value_count;
+        bool good =
+            !c.failed && name_is_short(p->inputs[i].name) && p->inputs[i].value < p->value_count;
         /* Inputs are written, so they cannot be constants. */
         if (!good || (i < p->input_count && p->values[p->inputs[i].value].constant)) {
             return REFUSE(r, "io", "an input or output is damaged");
         }
+    }
+    if (!names_are_unique(p->inputs, p->input_count) ||
+        !names_are_unique(p->outputs, p->output_count)) {
+        return REFUSE(r, "io", "two inputs or two outputs have one name");
     }
     return wai_cursor_left(&c) == 0 ? WAI_OK : REFUSE(r, "io", "bytes follow the last output");
 }
@@ -283,7 +317,8 @@ wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool,
     wai_certificate certificate;
     uint32_t section_count;
     if ((uintptr_t)package.data % WAI_ALIGN != 0) {
-        return wai_fail(diag, WAI_ERR_ARGUMENT, "package", "the package must be aligned to 64 bytes");
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "package",
+                        "the package must be aligned to 64 bytes");
     }
     wai_status status = read_header(&certificate, &section_count, package, diag);
     if (status != WAI_OK) {

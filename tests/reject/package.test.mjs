@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { compile } from '../../harness/index.mjs';
 import { load, Tensor } from '../../web/wasmai.js';
-import { cli, folderFor } from '../js/cli_support.mjs';
+import { cli, FLOAT, folderFor, onnxFile } from '../js/cli_support.mjs';
 import {
   assertCliRefuses,
   assertGoodRun,
@@ -107,6 +108,26 @@ test('a certificate that promises too little or too much memory is refused', asy
     }
   }
   await assertGoodRun();
+});
+
+test("two inputs of one name are refused as the package's fault", async () => {
+  const { bytes } = await compile(
+    onnxFile({
+      nodes: [['Add', ['left', 'right'], ['y'], 'sum']],
+      inputs: [
+        ['left', FLOAT, [2]],
+        ['right', FLOAT, [2]],
+      ],
+      outputs: [['y', FLOAT, [2]]],
+    }),
+  );
+  const hostile = Buffer.from(bytes);
+  // The io section: input count, output count, then name and value of each.
+  const io = Number(hostile.readBigUInt64LE(HEADER + 3 * 24 + 8));
+  hostile.writeUInt32LE(hostile.readUInt32LE(io + 8), io + 16);
+  const error = await loadAndRun(seal(hostile));
+  assertRefusal(error, 'one name twice');
+  assert.equal(error.code, 'MALFORMED');
 });
 
 test('weights may be anything: numbers cannot harm', async () => {
