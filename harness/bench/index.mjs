@@ -1,0 +1,118 @@
+// `npm run bench -- NAME [MODEL.onnx ...]`: measurements against a peer in one Chromium session.
+// Figures, never pass or fail: no test depends on them. README.md says what is measured.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { WasmAIError } from '../../web/errors.js';
+import { realModelsFolder } from '../cases.mjs';
+import { tableText } from '../io.mjs';
+import { launch } from './browser.mjs';
+import * as open from './open.mjs';
+import { peerVersion, readModel, serveSite } from './site.mjs';
+import * as steady from './steady.mjs';
+
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+const real = (name) => join(realModelsFolder(), name, 'model.onnx');
+
+/** One row is one benchmark. */
+const BENCHES = {
+  open: { ...open, models: [real('squeezenet1.0-fp32-derived')] },
+  steady: {
+    ...steady,
+    models: [
+      real('squeezenet1.0-fp32-derived'),
+      real('yolox-nano'),
+      real('ultraface-rfb-320'),
+      real('selfie-segmentation'),
+      real('deeplabv3-mnv2'),
+    ],
+  },
+};
+
+const USAGE = `npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
+  --rounds N   open: rounds of fresh pages (${open.defaults.rounds})
+  --runs N     steady: runs of each peer (${steady.defaults.runs})
+  -o FILE      where the figures go as JSON (build/bench/NAME.json)
+`;
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string' },
+      runs: { type: 'string' },
+      output: { type: 'string', short: 'o' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  const [name, ...paths] = positionals;
+  const bench = Object.hasOwn(BENCHES, name ?? '') ? BENCHES[name] : null;
+  if (values.help || !bench) {
+    process.stderr.write(USAGE);
+    return values.help ? 0 : 2;
+  }
+  const options = { ...bench.defaults };
+  for (const key of ['rounds', 'runs']) {
+    if (values[key] === undefined) continue;
+    const count = Number(values[key]);
+    if (!(key in options) || !Number.isInteger(count) || count < 1) {
+      process.stderr.write(`error: --${key} ${values[key]} is of no use here\n${USAGE}`);
+      return 2;
+    }
+    options[key] = count;
+  }
+
+  const models = [];
+  for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
+  const site = await serveSite(models);
+  const browser = await launch();
+  const report = {
+    bench: name,
+    date: new Date().toISOString(),
+    machine: {
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      load: loadavg()[0],
+      node: process.version,
+      chromium: browser.version(),
+      peer: await peerVersion(),
+    },
+    options,
+    download: site.download,
+    models: /** @type {any[]} */ ([]),
+  };
+  const { machine, download } = report;
+  process.stdout.write(
+    `${machine.cpu}, ${machine.cores} cores, load ${machine.load.toFixed(1)}, ` +
+      `Chromium ${machine.chromium}, ${machine.peer}\n` +
+      `download, gzip: ours ${download.ours.gzip} bytes, onnxruntime-web ${download.ort.gzip}\n`,
+  );
+  try {
+    for (const model of models) {
+      const peers = await bench.measure({ browser, site, model, options });
+      report.models.push({ model: model.name, inputs: model.inputsFrom, peers });
+      const rows = bench.rowsOf(peers);
+      const right = rows[0].map((_, i) => i).slice(1);
+      process.stdout.write(`\n${model.name} (${model.inputsFrom})\n${tableText(rows, right)}\n`);
+    }
+  } finally {
+    await browser.close();
+    await site.close();
+  }
+  const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
+  await mkdir(dirname(output), { recursive: true });
+  await writeFile(output, `${JSON.stringify(report, null, 2)}\n`);
+  process.stderr.write(`\nall figures: ${output}\n`);
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof WasmAIError)) throw error;
+  process.stderr.write(`error: ${error.message}\n`);
+  process.exitCode = 1;
+}
