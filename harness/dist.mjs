@@ -10,6 +10,7 @@ import { build as esbuild } from 'esbuild';
 import { DIGEST_SIZE, hex, pagesOf, readCertificate } from '../web/certificate.js';
 import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
+import { runtimeForPackages } from './model_runtime.mjs';
 import { headerFiles } from './server/hosts.mjs';
 
 const WEB = fileURLToPath(new URL('../web/', import.meta.url));
@@ -56,11 +57,13 @@ function hashedName(file, bytes) {
  * @typedef {object} DistOptions
  * @property {string} out            folder to write
  * @property {string[]} [models]     .wai files
+ * @property {boolean} [optimize]    a runtime with only what the models use, where it can be linked
  * @property {boolean} [secure]      strict page policy; only pinned packages load
  * @property {boolean} [demo]        add the demo site
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
  * @property {string} [runtime]      another runtime wasm (tests)
  * @property {(text: string) => void} [onStep]
+ * @property {(text: string) => void} [onNote]   what did not go as asked, and why
  *
  * @param {DistOptions} options
  */
@@ -82,11 +85,10 @@ export async function buildDist(options) {
     files.set(path, typeof content === 'string' ? Buffer.from(content) : content);
 
   onStep('runtime and packages');
-  const runtime = await readRuntime(options.runtime ?? RUNTIME);
-  const runtimeName = hashedName('runtime-simd.wasm', runtime);
-  put(runtimeName, runtime);
   /** @type {Record<string, { file: string, sha384: string }>} */
   const packages = {};
+  /** @type {Map<string, Uint8Array>} */
+  const contents = new Map();
   for (const model of models) {
     const bytes = await readPackage(model, maxHeapMB);
     const name = `models/${safeName(basename(model))}`;
@@ -99,7 +101,12 @@ export async function buildDist(options) {
     const file = hashedName(name, bytes);
     packages[name] = { file, sha384: sha384(bytes) };
     put(file, bytes);
+    contents.set(model, bytes);
   }
+  const chosen = await chooseRuntime(options, contents);
+  const runtime = await readRuntime(chosen.file);
+  const runtimeName = hashedName('runtime-simd.wasm', runtime);
+  put(runtimeName, runtime);
 
   onStep('worker and loader');
   const workerName = await putWorker('worker.js', put);
@@ -139,6 +146,7 @@ export async function buildDist(options) {
     workers,
     trustedTypes,
     runtimes: { simd: runtimeName },
+    operators: chosen.operators,
     packages,
     files: Object.fromEntries(
       [...files]
@@ -205,6 +213,25 @@ async function swap(temporary, target) {
     throw error;
   }
   return rm(aside, { recursive: true, force: true });
+}
+
+/**
+ * @param {DistOptions} options @param {Map<string, Uint8Array>} packages
+ * @returns {Promise<{ file: string, operators: string[] | 'all' }>}
+ */
+async function chooseRuntime(options, packages) {
+  const full = { file: options.runtime ?? RUNTIME, operators: /** @type {'all'} */ ('all') };
+  if (!options.optimize || options.runtime) return full;
+  const keepAll = (why) => {
+    options.onNote?.(`note: ${why}; the runtime holds all operators`);
+    return full;
+  };
+  if (packages.size === 0) return keepAll('--optimize without --model has nothing to go by');
+  if (options.demo) return keepAll('visitors of the demo bring models of their own');
+  return (
+    (await runtimeForPackages(packages)) ??
+    keepAll('this machine has no toolchain to link for the models with (npm run build makes it)')
+  );
 }
 
 async function readRuntime(path) {

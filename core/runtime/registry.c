@@ -1,5 +1,5 @@
 /* registry.c - the table of operators, from ops.def. A runtime linked for models
- * (harness/toolchain/model_runtime.mjs) has a shorter ops.def first on the
+ * (harness/toolchain/link_runtime.mjs) has a shorter ops.def first on the
  * include path. */
 #include "ops/op.h"
 

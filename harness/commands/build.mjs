@@ -11,7 +11,7 @@ export const description =
   'Make a folder that can be deployed as it is: loader (wasmai.js, wasmai.d.ts), worker, runtime, ' +
   'packages, manifest.json with the SHA-384 of each file, and header files for hosts.';
 export const example = `wasm-ai build --model digits.wai -o dist
-wasm-ai build --model digits.wai --secure --demo`;
+wasm-ai build --model digits.wai --optimize --secure`;
 
 const PLATFORMS = ['browser', 'node', 'edge', 'extension'];
 
@@ -19,7 +19,7 @@ export function configure(command) {
   command
     .option('--platform <name>', 'browser (node, edge, extension: not in this version)', 'browser')
     .option('--model <file>', 'package to include; repeat', collect)
-    .option('--optimize', 'today: nothing more; a runtime linked for the model comes later')
+    .option('--optimize', 'a runtime with only the operators that the models use')
     .option(
       '--secure',
       'strict page policy with Trusted Types; the loader takes only pinned packages',
@@ -48,26 +48,28 @@ export async function run(_args, options, io) {
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
   if (config.MEMORY_HARDENING)
     io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
-  if (options.optimize)
-    io.talk('note: --optimize at build has no effect yet; the runtime holds all operators');
 
   const out = options.output ?? 'dist';
   const steps = options.demo ? 4 : 3;
   const bar = io.progress('building', steps);
   let done = 0;
   let manifest;
+  const notes = []; // said when the bar is gone
   try {
     manifest = await buildDist({
       out,
       models: options.model,
+      optimize: Boolean(options.optimize),
       secure: Boolean(options.secure),
       demo: Boolean(options.demo),
       maxHeapMB: config.MAX_HEAP_SIZE,
       onStep: (text) => bar.update(done++, text),
+      onNote: (text) => notes.push(text),
     });
   } finally {
     bar.done();
   }
+  for (const note of notes) io.talk(note);
   io.json({ output: out, ...manifest });
   const rows = Object.entries(manifest.files)
     .filter(([path]) => !path.startsWith('headers/'))

@@ -31,15 +31,23 @@ export function ensureToolchain() {
 }
 
 async function findToolchain() {
-  const onThisMachine = toolsOnPath();
-  if (onThisMachine) return onThisMachine;
-  if (!fs.existsSync(environmentDir(false))) {
-    // The sources come from the same mirror: fetch them meanwhile.
-    await together([makeEnvironment(false), ensureSources()]);
-  }
+  const there = toolchainAtHand();
+  if (there) return there;
+  // The sources come from the same mirror: fetch them meanwhile.
+  await together([makeEnvironment(false), ensureSources()]);
+  return madeToolchain();
+}
+
+/** The toolchain if this machine has one; nothing is made. @returns {Toolchain | null} */
+export function toolchainAtHand() {
+  return toolsOnPath() ?? (fs.existsSync(environmentDir(false)) ? madeToolchain() : null);
+}
+
+/** @returns {Toolchain} */
+function madeToolchain() {
   const root = environmentDir(false);
   const status = fs.readFileSync(path.join(root, 'var/lib/dpkg/status'));
-  return /** @type {Toolchain} */ ({ kind: 'root', root, id: contentKey(status) });
+  return { kind: 'root', root, id: contentKey(status) };
 }
 
 /** Tools of the PATH, if all are there and new enough. @returns {Toolchain | null} */

@@ -1,7 +1,8 @@
 # wai_wasm(NAME SOURCES ... EXPORTS file [IMPORTS file] ARCHIVES targets... [SYSTEM libraries...]
 #          LINK flags...)
 #
-# Links NAME.wasm by wasm-ld itself. emcc as the linker always adds exports of its own (stack helpers,
+# Links NAME.wasm by wasm-ld itself, and writes NAME.link.json: the same commands for a runtime with
+# fewer operators (../link_runtime.mjs). emcc as the linker always adds exports of its own (stack helpers,
 # the table, _initialize), and its imports follow from settings; here exports are the lines of one
 # file, and an import that is not a line of the other stops the build.
 
@@ -45,13 +46,21 @@ function(wai_wasm name)
     set(imports ${CMAKE_SOURCE_DIR}/${A_IMPORTS})
   endif()
   set(wasm ${CMAKE_BINARY_DIR}/${name}.wasm)
+  set(link ${WASM_LD} --no-entry --gc-sections --stack-first --merge-data-segments
+    $<TARGET_OBJECTS:${name}_objects> ${archives} ${third_party} ${system} ${A_LINK} ${exports})
+  set(optimize ${WASM_OPT} -O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int
+    --enable-sign-ext --enable-mutable-globals --strip-debug --strip-producers --strip-target-features)
+  set(compile ${CMAKE_C_COMPILER} -std=c11 $<TARGET_PROPERTY:${name}_objects,COMPILE_OPTIONS>)
+  set(include $<TARGET_PROPERTY:${name}_objects,INCLUDE_DIRECTORIES>)
+  set(recipe)
+  foreach(part compile include link optimize check imports)
+    list(APPEND recipe "  \"${part}\": [\"$<JOIN:${${part}},\", \">\"]")
+  endforeach()
+  list(JOIN recipe ",\n" recipe)
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/${name}.link.json CONTENT "{\n${recipe}\n}\n")
   add_custom_command(OUTPUT ${wasm}
-    COMMAND ${WASM_LD} --no-entry --gc-sections --stack-first --merge-data-segments
-      -o ${wasm}.linked $<TARGET_OBJECTS:${name}_objects> ${archives} ${third_party} ${system}
-      ${A_LINK} ${exports}
-    COMMAND ${WASM_OPT} -O3 --enable-simd --enable-bulk-memory --enable-nontrapping-float-to-int
-      --enable-sign-ext --enable-mutable-globals --strip-debug --strip-producers --strip-target-features
-      ${wasm}.linked -o ${wasm}.part
+    COMMAND ${link} -o ${wasm}.linked
+    COMMAND ${optimize} ${wasm}.linked -o ${wasm}.part
     COMMAND node ${check} ${wasm}.part ${imports}
     COMMAND ${CMAKE_COMMAND} -E rename ${wasm}.part ${wasm}
     DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> ${A_ARCHIVES} ${third_party} ${A_EXPORTS} ${check} ${imports}

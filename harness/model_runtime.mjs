@@ -1,0 +1,35 @@
+// Which runtime a folder gets: one that is linked for its packages, or the prebuilt one that holds
+// every operator.
+import { WasmAIError } from '../web/errors.js';
+import { Compiler } from './compiler.mjs';
+import { usesOf } from './graph_text.mjs';
+import { linkModelRuntime } from './toolchain/link_runtime.mjs';
+
+/**
+ * @param {Map<string, Uint8Array>} packages  by path, for messages
+ * @returns {Promise<{ file: string, operators: string[] } | null>} null: no toolchain is there
+ */
+export async function runtimeForPackages(packages) {
+  /** @type {Set<string>} */
+  const operators = new Set();
+  /** @type {Set<string>} */
+  const functions = new Set();
+  const compiler = await Compiler.create();
+  for (const [path, bytes] of packages) {
+    const { error, stages } = compiler.dump(bytes);
+    if (error) throw new WasmAIError(error.code, path, error.message, { cause: error });
+    const uses = usesOf(stages[0].text);
+    for (const op of uses.operators) operators.add(op);
+    for (const name of uses.functions) functions.add(name);
+  }
+  const file = await linkModelRuntime({ operators, functions }).catch((error) => {
+    throw new WasmAIError(
+      'STATE',
+      '--optimize',
+      `the runtime for these models does not link (${String(error.message).split('\n').pop()}): ` +
+        'build without --optimize takes the prebuilt one',
+      { cause: error },
+    );
+  });
+  return file ? { file, operators: [...operators].sort() } : null;
+}

@@ -1,0 +1,92 @@
+// Links a runtime that holds only what some models use: the tables of operators are compiled again
+// with fewer rows, and the linker leaves out what they no longer name. The commands and the archives
+// are those of the full runtime (wasm/link.cmake writes them beside it); nothing else is compiled.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { cacheRoot, contentKey, makeOnce, projectDir } from './cache.mjs';
+import { runIn } from './env.mjs';
+import { toolchainAtHand } from './setup.mjs';
+
+/** Tables in core/ops: the macro of a row, and the file that is compiled with it. */
+const tables = {
+  operators: { def: 'ops/ops.def', row: 'WAI_OP', source: 'runtime/registry.c' },
+  functions: { def: 'ops/unary.def', row: 'WAI_UNARY', source: 'ops/unary_kernel.c' },
+};
+/** Functions of a shorter table's file that no row names any more. */
+const moreFlags = ['-Wno-unused-function'];
+
+/**
+ * @typedef {object} Uses
+ * @property {Iterable<string>} operators  symbols of ops.def
+ * @property {Iterable<string>} functions  names of unary.def; others are of no table
+ *
+ * @typedef {Record<'compile' | 'include' | 'link' | 'optimize' | 'check' | 'imports', string[]>} Recipe
+ */
+
+/**
+ * A folder with runtime-simd.wasm, made once for the same archives and rows; null where there is
+ * no toolchain or no built archive. Makes neither.
+ * @param {Uses} uses
+ * @returns {Promise<string | null>} the wasm's path
+ */
+export async function linkModelRuntime(uses) {
+  const recipeFile = path.join(projectDir, 'build/wasm/runtime-simd.link.json');
+  const toolchain = fs.existsSync(recipeFile) ? toolchainAtHand() : null;
+  if (!toolchain) return null;
+  const recipeText = fs.readFileSync(recipeFile, 'utf8');
+  /** @type {Recipe} */
+  const recipe = JSON.parse(recipeText);
+  const shorter = Object.entries(tables).map(([kind, table]) => ({
+    ...table,
+    source: path.join(projectDir, 'core', table.source),
+    text: selectRows(table, new Set(uses[/** @type {keyof Uses} */ (kind)])),
+  }));
+  const inputs = recipe.link.filter((part) => /\.[ao]$/.test(part));
+  // What lies inside the environment changes with its id.
+  const contents = [...inputs, ...shorter.map(({ source }) => source)]
+    .filter((file) => fs.existsSync(file))
+    .map((file) => fs.readFileSync(file));
+  const key = contentKey(
+    recipeText,
+    toolchain.id,
+    moreFlags.join(),
+    ...shorter.map(({ text }) => text),
+    ...contents,
+  );
+  const folder = await makeOnce(path.join(cacheRoot(), `runtime-${key}`), async (temporary) => {
+    for (const { def, text } of shorter) {
+      fs.mkdirSync(path.dirname(path.join(temporary, def)), { recursive: true });
+      fs.writeFileSync(path.join(temporary, def), text);
+    }
+    /** @param {string[]} command @param {...string} more */
+    const go = ([cmd, ...args], ...more) =>
+      runIn(toolchain, cmd, [...args, ...more], { cwd: temporary });
+    const include = [temporary, ...recipe.include].map((dir) => `-I${dir}`);
+    await go(recipe.compile, ...moreFlags, ...include, '-c', ...shorter.map((row) => row.source));
+    // In front of the archives, so that their full tables are not taken.
+    const [linker, ...linked] = recipe.link;
+    const objects = shorter.map(({ source }) => `${path.basename(source, '.c')}.o`);
+    await go([linker, ...objects, ...linked], '-o', 'linked.wasm');
+    await go(recipe.optimize, 'linked.wasm', '-o', 'runtime-simd.wasm');
+    await go(['node', ...recipe.check], 'runtime-simd.wasm', ...recipe.imports);
+    for (const file of [...objects, 'linked.wasm']) fs.rmSync(path.join(temporary, file));
+  });
+  return path.join(folder, 'runtime-simd.wasm');
+}
+
+/**
+ * The lines of a .def file whose last argument is wanted.
+ * @param {{ def: string, row: string }} table @param {Set<string>} wanted
+ */
+function selectRows({ def, row }, wanted) {
+  return fs
+    .readFileSync(path.join(projectDir, 'core', def), 'utf8')
+    .split('\n')
+    .filter((line) => {
+      const found = /^(\w+)\(\w+, (\w+)\)$/.exec(line);
+      return found?.[1] === row && wanted.has(found[2]);
+    })
+    .map((line) => `${line}\n`)
+    .join('');
+}
