@@ -26,7 +26,7 @@ export async function runtimeForPackages(packages) {
     throw new WasmAIError(
       'STATE',
       '--optimize',
-      `the runtime for these models does not link (${String(error.message).split('\n').pop()}): ` +
+      `the runtime for these models does not link (${String(error.message).trim().split('\n').pop()}): ` +
         'build without --optimize takes the prebuilt one',
       { cause: error },
     );

@@ -168,7 +168,8 @@ static void map_integers(void *out, const void *in, wai_dtype dtype, size_t coun
 /* Whether it is the table's: the others are no map_function. */
 static bool is_map(const wai_step *step) {
     uint32_t kind = ((const wai_unary_params *)step->params)->kind;
-    return step->in[0].type.dtype == WAI_F32 && kind != WAI_UNARY_IS_NAN && kind != WAI_UNARY_IS_INF;
+    return step->in[0].type.dtype == WAI_F32 && kind != WAI_UNARY_IS_NAN &&
+           kind != WAI_UNARY_IS_INF;
 }
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
