@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { WasmAIError } from '../../web/errors.js';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
+import { ensureNodeModules } from '../toolchain/node_modules.mjs';
 import { launch } from './browser.mjs';
 import * as open from './open.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
@@ -64,6 +65,7 @@ async function main() {
     options[key] = count;
   }
 
+  await ensureNodeModules(fileURLToPath(new URL('.', import.meta.url))); // the peers
   const models = [];
   for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
   const site = await serveSite(models);

@@ -3,7 +3,6 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +17,7 @@ import { headersOf, LITERAL_POLICY } from '../server/policies.mjs';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 const ORT_FILES = ['ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'];
-const ORT = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
+const ORT = fileURLToPath(new URL('./node_modules/onnxruntime-web/dist/', import.meta.url));
 
 /** The peer compiles wasm on its page, and so do we with `isolation: 'none'`. */
 const WASM_POLICY = LITERAL_POLICY.replace(
