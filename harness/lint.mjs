@@ -60,6 +60,7 @@ const tools = [
 try {
   await ensureNodeModules();
   const wanted = process.argv.slice(2).filter((name) => !name.startsWith('-'));
+  let passed = 0;
   let failed = 0;
   for (const tool of tools) {
     const chosen = wanted.length
@@ -76,8 +77,10 @@ try {
       stdio: 'inherit',
     });
     process.stdout.write(`${tool.name}: ${answer.status === 0 ? 'ok' : 'FAILED'}\n`);
-    if (answer.status !== 0) failed++;
+    if (answer.status === 0) passed++;
+    else failed++;
   }
+  process.stdout.write(`${passed} passed, ${failed} failed, 0 skipped\n`);
   process.exitCode = failed ? 1 : 0;
 } catch (error) {
   failSetup(error);

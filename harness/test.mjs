@@ -78,6 +78,7 @@ const nodeSuite = (dir) => () => {
  * @type {{ name: string, command: () => string[] | null, counts: (output: string) => Counts | null, inside?: boolean }[]}
  */
 const suites = [
+  { name: 'lint', command: () => ['node', 'harness/lint.mjs'], counts: countLine },
   {
     name: 'xnnpack',
     command: () => ['node', 'harness/toolchain/check-xnnpack.mjs'],

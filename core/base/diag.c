@@ -4,8 +4,15 @@
 
 const char *wai_status_name(wai_status status) {
     static const char *const names[] = {
-        "WAI_OK",        "WAI_ERR_ARGUMENT", "WAI_ERR_STATE",     "WAI_ERR_MALFORMED", "WAI_ERR_UNSUPPORTED",
-        "WAI_ERR_LIMIT", "WAI_ERR_MEMORY",   "WAI_ERR_INTEGRITY", "WAI_ERR_INTERNAL",
+        "WAI_OK",
+        "WAI_ERR_ARGUMENT",
+        "WAI_ERR_STATE",
+        "WAI_ERR_MALFORMED",
+        "WAI_ERR_UNSUPPORTED",
+        "WAI_ERR_LIMIT",
+        "WAI_ERR_MEMORY",
+        "WAI_ERR_INTEGRITY",
+        "WAI_ERR_INTERNAL",
     };
     if ((unsigned)status >= sizeof names / sizeof names[0]) {
         return "WAI_ERR_UNKNOWN";

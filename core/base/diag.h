@@ -15,14 +15,16 @@
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-wai_status wai_fail(wai_diag *diag, wai_status status, const char *where, const char *format, ...);
+wai_status
+wai_fail(wai_diag *diag, wai_status status, const char *where, const char *format, ...);
 
 /* The same with the byte offset in the input. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 5, 6)))
 #endif
-wai_status wai_fail_at(wai_diag *diag, wai_status status, uint64_t offset, const char *where,
-                       const char *format, ...);
+wai_status
+wai_fail_at(wai_diag *diag, wai_status status, uint64_t offset, const char *where,
+            const char *format, ...);
 
 void wai_diag_clear(wai_diag *diag);
 

@@ -11,7 +11,7 @@
 
 /* Fits every net seen (the largest, GPT-2 exports, have about 4,000) and keeps
  * passes that look at all pairs below a second. */
-#define WAI_MAX_NODES 32768u
+#define WAI_MAX_NODES  32768u
 #define WAI_MAX_VALUES 131072u
 
 /* Inputs of one node. Concat of every position in a sequence is the largest
@@ -22,7 +22,7 @@
 
 /* One dim and one tensor. A tensor of 2^31 bytes or more could not be
  * addressed beside anything else in wasm32. */
-#define WAI_MAX_DIM 0x7fffffffu
+#define WAI_MAX_DIM         0x7fffffffu
 #define WAI_MAX_TENSOR_SIZE 0x7fffffffu
 
 /* Linear memory of wasm32 in bytes. */
@@ -30,7 +30,7 @@
 
 /* What the runtime itself takes at the bottom of linear memory: data and
  * stack. A build test holds the module to it. */
-#define WAI_RUNTIME_SIZE (384u * 1024u)
+#define WAI_RUNTIME_SIZE  (384u * 1024u)
 #define WAI_RUNTIME_STACK (256u * 1024u)
 
 /* A constant folded at compile time must not blow up the package: a net that
@@ -41,7 +41,7 @@
  * worth: a file of 300 bytes can ask for a convolution of 10^13 operations
  * over constants. What is above it is left for the run; nodes of little work
  * (shapes) are always folded. */
-#define WAI_MAX_FOLD_WORK (1ull << 35)
+#define WAI_MAX_FOLD_WORK   (1ull << 35)
 #define WAI_SMALL_FOLD_WORK (1ull << 16)
 
 /* Names end up in messages and in the package. */

@@ -15,9 +15,9 @@ typedef struct wai_pool {
     wai_pool_block *blocks;
     uint64_t total; /* bytes taken, headers and rounding included */
     uint64_t limit;
-    bool sealed;    /* every later allocation fails                */
-    bool violated;  /* somebody tried to allocate after the seal   */
-    void *freed;    /* what XNNPACK gave back; runtime/xnn.c reuses it */
+    bool sealed;   /* every later allocation fails                */
+    bool violated; /* somebody tried to allocate after the seal   */
+    void *freed;   /* what XNNPACK gave back; runtime/xnn.c reuses it */
 } wai_pool;
 
 void wai_pool_init(wai_pool *pool, const wai_allocator *allocator, uint64_t limit);

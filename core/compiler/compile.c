@@ -129,28 +129,32 @@ static wai_status measure(wai_graph *graph, wai_bytes package, wai_certificate *
     graph->status = wai_session_open(&session, package, &options, graph->diag);
     wai_session_close(session);
     certificate->state_size = m.peak - certificate->arena_size;
-    uint64_t rounded_package = (certificate->package_size + WAI_ALIGN - 1) & ~(uint64_t)(WAI_ALIGN - 1);
+    uint64_t rounded_package =
+        (certificate->package_size + WAI_ALIGN - 1) & ~(uint64_t)(WAI_ALIGN - 1);
     certificate->peak_size = WAI_RUNTIME_SIZE + rounded_package + m.peak;
     return graph->status;
 }
 
-static wai_status check_peak(wai_graph *graph, const wai_certificate *c, const wai_compile_options *options) {
+static wai_status check_peak(wai_graph *graph, const wai_certificate *c,
+                             const wai_compile_options *options) {
     uint64_t limit = options->limits.max_memory != 0 && options->limits.max_memory < WAI_MAX_MEMORY
                          ? options->limits.max_memory
                          : WAI_MAX_MEMORY;
     if (c->peak_size > limit) {
         graph->scope = "memory";
-        return wai_graph_fail(graph, WAI_ERR_LIMIT,
-                              "the model needs %llu bytes of memory (%llu weights and code, %llu tensors, "
-                              "%llu state), the limit is %llu",
-                              (unsigned long long)c->peak_size, (unsigned long long)c->package_size,
-                              (unsigned long long)c->arena_size, (unsigned long long)c->state_size,
-                              (unsigned long long)limit);
+        return wai_graph_fail(
+            graph, WAI_ERR_LIMIT,
+            "the model needs %llu bytes of memory (%llu weights and code, %llu tensors, "
+            "%llu state), the limit is %llu",
+            (unsigned long long)c->peak_size, (unsigned long long)c->package_size,
+            (unsigned long long)c->arena_size, (unsigned long long)c->state_size,
+            (unsigned long long)limit);
     }
     return WAI_OK;
 }
 
-static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options, wai_bytes *out) {
+static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options,
+                        wai_bytes *out) {
     wai_plan plan;
     wai_writer writer;
     wai_certificate certificate = {.layout = wai_xnn_layout()};
@@ -196,7 +200,8 @@ wai_status wai_compile(wai_package **out, wai_bytes onnx, const wai_compile_opti
     wai_package *package = status == WAI_OK ? wai_arena_alloc(&arena, sizeof *package) : NULL;
     if (package == NULL) {
         wai_arena_free(&arena);
-        return status != WAI_OK ? status : wai_fail(diag, WAI_ERR_MEMORY, "compiler", "out of memory");
+        return status != WAI_OK ? status
+                                : wai_fail(diag, WAI_ERR_MEMORY, "compiler", "out of memory");
     }
     package->arena = arena;
     package->bytes = bytes;

@@ -22,7 +22,8 @@ static wai_value **make_values(wai_graph *g, const wai_program *p) {
     return values;
 }
 
-static wai_value **operands(wai_graph *g, wai_value **values, const uint32_t *list, uint32_t count) {
+static wai_value **operands(wai_graph *g, wai_value **values, const uint32_t *list,
+                            uint32_t count) {
     wai_value **result = wai_arena_array(g->arena, count + 1u, sizeof *result);
     for (uint32_t i = 0; result != NULL && i < count; i++) {
         result[i] = list[i] != WAI_FORMAT_ABSENT ? values[list[i]] : NULL;

@@ -8,7 +8,8 @@ static void *new_output(wai_graph *graph, const wai_type *type) {
 
 static wai_status evaluate(wai_graph *graph, wai_node *node, wai_pool *pool) {
     const wai_op_row *row = wai_op_find(node->op);
-    wai_operand *operands = wai_pool_array(pool, node->in_count + node->out_count, sizeof *operands);
+    wai_operand *operands =
+        wai_pool_array(pool, node->in_count + node->out_count, sizeof *operands);
     if (row == NULL || operands == NULL) {
         return row == NULL ? WAI_ERR_UNSUPPORTED : WAI_ERR_MEMORY;
     }

@@ -36,7 +36,8 @@ static void add(text *t, const char *piece) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void addf(text *t, const char *format, ...) {
+static void
+addf(text *t, const char *format, ...) {
     char piece[640];
     va_list arguments;
     va_start(arguments, format);

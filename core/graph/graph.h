@@ -26,8 +26,8 @@ typedef struct wai_node wai_node;
 typedef struct wai_value {
     const char *name; /* ONNX name or NULL; for messages and io             */
     wai_type type;
-    const void *data; /* a constant's bytes (borrowed or in the arena, of
-                         wai_type_size bytes, aligned to 8), or NULL */
+    const void *data;   /* a constant's bytes (borrowed or in the arena, of
+                           wai_type_size bytes, aligned to 8), or NULL */
     wai_node *producer; /* NULL for graph inputs and constants              */
     wai_node **users;   /* one entry per operand; a node may stand twice    */
     uint32_t user_count, user_capacity;
@@ -60,8 +60,8 @@ typedef struct wai_graph {
     uint32_t node_count, value_count;
     wai_graph_io *inputs, *outputs;
     uint32_t input_count, output_count;
-    wai_node *cursor;  /* emit before this node; NULL: at the end           */
-    const char *scope; /* name given to new nodes, and `where` in messages  */
+    wai_node *cursor;     /* emit before this node; NULL: at the end           */
+    const char *scope;    /* name given to new nodes, and `where` in messages  */
     uint64_t param_count; /* elements of the source model's weights         */
     uint64_t fold_work;   /* spent of WAI_MAX_FOLD_WORK                     */
     /* Evaluate `node` (all inputs constant) and set data of its outputs.
@@ -79,7 +79,8 @@ static inline wai_status wai_graph_status(const wai_graph *graph) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-wai_status wai_graph_fail(wai_graph *graph, wai_status status, const char *format, ...);
+wai_status
+wai_graph_fail(wai_graph *graph, wai_status status, const char *format, ...);
 
 /* A new value without producer. NULL after a failure. */
 wai_value *wai_graph_value(wai_graph *graph, const wai_type *type, const char *name);

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define WAI_VERSION "0.1.0" /* the only copy; build files read it here */
+#define WAI_VERSION  "0.1.0" /* the only copy; build files read it here */
 #define WAI_MAX_RANK 8u
 
 typedef enum wai_status {

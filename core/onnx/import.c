@@ -31,7 +31,7 @@ static const onnx_row rows[] = {
 /* ---- opset ---- */
 
 #define FIRST_OPSET 1
-#define LAST_OPSET 22
+#define LAST_OPSET  22
 
 static wai_status find_opset(import *im) {
     im->graph->scope = "opset_import";
@@ -139,8 +139,9 @@ static bool io_type(import *im, const wai_onnx_io *io, wai_type *type) {
     for (uint32_t i = 0; i < io->rank; i++) {
         int64_t dim = io->dims[i].value >= 0 ? io->dims[i].value : open_dim(im, io, i);
         if (dim > (int64_t)WAI_MAX_DIM) {
-            wai_graph_fail(im->graph, WAI_ERR_LIMIT, "axis %u of the graph input is %lld, more than %u",
-                           i, (long long)dim, WAI_MAX_DIM);
+            wai_graph_fail(im->graph, WAI_ERR_LIMIT,
+                           "axis %u of the graph input is %lld, more than %u", i, (long long)dim,
+                           WAI_MAX_DIM);
             return false;
         }
         type->dims[i] = (uint32_t)dim;
@@ -151,7 +152,8 @@ static bool io_type(import *im, const wai_onnx_io *io, wai_type *type) {
 static wai_value *bound_constant(import *im, const wai_binding *binding) {
     wai_type type = wai_type_make(binding->dtype, binding->rank, binding->dims);
     if (!wai_type_is_valid(&type) || wai_type_size(&type) != binding->size) {
-        wai_graph_fail(im->graph, WAI_ERR_ARGUMENT, "the bound constant's bytes do not fit its dims");
+        wai_graph_fail(im->graph, WAI_ERR_ARGUMENT,
+                       "the bound constant's bytes do not fit its dims");
         return NULL;
     }
     wai_value *value = wai_emit_constant(im->graph, &type, binding->data);
@@ -218,13 +220,15 @@ static wai_status check_options(import *im) {
         }
         if (!met) {
             g->scope = name;
-            wai_graph_fail(g, WAI_ERR_ARGUMENT, "no open dimension of the model's inputs has this name");
+            wai_graph_fail(g, WAI_ERR_ARGUMENT,
+                           "no open dimension of the model's inputs has this name");
         }
     }
     for (size_t b = 0; b < im->options->binding_count && g->status == WAI_OK; b++) {
         if (wai_names_find(&im->names, im->options->bindings[b].name) == NULL) {
             g->scope = im->options->bindings[b].name;
-            wai_graph_fail(g, WAI_ERR_ARGUMENT, "no graph input has the name of this bound constant");
+            wai_graph_fail(g, WAI_ERR_ARGUMENT,
+                           "no graph input has the name of this bound constant");
         }
     }
     return g->status;
@@ -257,7 +261,8 @@ static wai_value **resolve_inputs(import *im, uint32_t index, bool *unknown) {
     wai_graph *g = im->graph;
     const wai_onnx_node *node = &im->model->nodes[index];
     if (node->input_count > WAI_MAX_OPERANDS || node->output_count > WAI_MAX_OPERANDS) {
-        wai_graph_fail(g, WAI_ERR_LIMIT, "the node has more than %u inputs or outputs", WAI_MAX_OPERANDS);
+        wai_graph_fail(g, WAI_ERR_LIMIT, "the node has more than %u inputs or outputs",
+                       WAI_MAX_OPERANDS);
         return NULL;
     }
     wai_value **in = wai_arena_array(g->arena, node->input_count + 1u, sizeof *in);
@@ -275,15 +280,17 @@ static wai_value **resolve_inputs(import *im, uint32_t index, bool *unknown) {
             in[i] = entry->value;
             *unknown = *unknown || entry->unknown;
         } else if (written_later(im, name, index)) {
-            wai_graph_fail(g, WAI_ERR_MALFORMED,
-                           "input %s of %s comes from this node or a later one: the graph has a cycle "
-                           "or is not in topological order",
-                           name, node->op_type);
+            wai_graph_fail(
+                g, WAI_ERR_MALFORMED,
+                "input %s of %s comes from this node or a later one: the graph has a cycle "
+                "or is not in topological order",
+                name, node->op_type);
         } else {
-            wai_graph_fail(g, WAI_ERR_MALFORMED,
-                           "input %s of %s is missing: no initializer, graph input or node output has "
-                           "this name",
-                           name, node->op_type);
+            wai_graph_fail(
+                g, WAI_ERR_MALFORMED,
+                "input %s of %s is missing: no initializer, graph input or node output has "
+                "this name",
+                name, node->op_type);
         }
     }
     return in;
@@ -301,8 +308,9 @@ static wai_status check_row(import *im, const wai_onnx_node *node, const onnx_ro
                               node->op_type, im->opset);
     }
     if (im->opset < row->first || im->opset > row->last) {
-        return wai_graph_fail(g, WAI_ERR_UNSUPPORTED, "operator %s is supported in opsets %u to %u, not %u",
-                              node->op_type, row->first, row->last, im->opset);
+        return wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
+                              "operator %s is supported in opsets %u to %u, not %u", node->op_type,
+                              row->first, row->last, im->opset);
     }
     if (node->attr_count > 128) {
         return wai_graph_fail(g, WAI_ERR_LIMIT, "the node has more than 128 attributes");
@@ -313,20 +321,22 @@ static wai_status check_row(import *im, const wai_onnx_node *node, const onnx_ro
 static wai_status check_lowered(const wai_lower *l) {
     for (uint32_t i = 0; i < l->node->attr_count; i++) {
         if ((l->attrs_read[i / 32] >> (i % 32) & 1) == 0) {
-            return wai_graph_fail(l->graph, WAI_ERR_UNSUPPORTED, "attribute %s of %s is not supported",
-                                  l->node->attrs[i].name, l->op_type);
+            return wai_graph_fail(l->graph, WAI_ERR_UNSUPPORTED,
+                                  "attribute %s of %s is not supported", l->node->attrs[i].name,
+                                  l->op_type);
         }
     }
     for (uint32_t i = 0; i < l->out_count; i++) {
         if (wai_lower_wants(l, i) && l->out[i] == NULL) {
-            return wai_graph_fail(l->graph, WAI_ERR_UNSUPPORTED, "output %u of %s is not supported", i,
-                                  l->op_type);
+            return wai_graph_fail(l->graph, WAI_ERR_UNSUPPORTED, "output %u of %s is not supported",
+                                  i, l->op_type);
         }
     }
     return l->graph->status;
 }
 
-static wai_status lower_node(import *im, const wai_onnx_node *node, wai_value **in, wai_value **out) {
+static wai_status lower_node(import *im, const wai_onnx_node *node, wai_value **in,
+                             wai_value **out) {
     wai_graph *g = im->graph;
     const onnx_row *row = find_row(node->op_type);
     if (check_row(im, node, row) != WAI_OK) {
@@ -384,8 +394,9 @@ static wai_status add_node(import *im, uint32_t index) {
     wai_value **in = resolve_inputs(im, index, &unknown);
     wai_value **out = wai_arena_array(g->arena, node->output_count + 1u, sizeof *out);
     if (in == NULL || out == NULL || g->status != WAI_OK) {
-        return g->status != WAI_OK ? g->status
-                                   : wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
+        return g->status != WAI_OK
+                   ? g->status
+                   : wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
     }
     if (unknown) {
         check_row(im, node, find_row(node->op_type));
@@ -413,10 +424,11 @@ static wai_status check_output(import *im, const wai_onnx_io *io, const wai_type
     if (fits) {
         return WAI_OK;
     }
-    return wai_graph_fail(im->graph, WAI_ERR_MALFORMED,
-                          "the graph output is declared with another type or shape than the %s that "
-                          "its node gives",
-                          wai_type_text(type, text));
+    return wai_graph_fail(
+        im->graph, WAI_ERR_MALFORMED,
+        "the graph output is declared with another type or shape than the %s that "
+        "its node gives",
+        wai_type_text(type, text));
 }
 
 static wai_status add_output(import *im, const wai_onnx_io *io) {
@@ -445,7 +457,8 @@ static wai_status add_outputs(import *im) {
     wai_graph *g = im->graph;
     g->scope = "graph outputs";
     if (im->model->output_count == 0 || im->model->output_count > WAI_MAX_IO) {
-        return wai_graph_fail(g, WAI_ERR_MALFORMED, "the graph has %u outputs, 1 to %u are possible",
+        return wai_graph_fail(g, WAI_ERR_MALFORMED,
+                              "the graph has %u outputs, 1 to %u are possible",
                               im->model->output_count, WAI_MAX_IO);
     }
     g->outputs = wai_arena_array(g->arena, im->model->output_count, sizeof *g->outputs);
@@ -468,7 +481,7 @@ static size_t count_names(const wai_onnx_model *model) {
 
 wai_status wai_onnx_import(wai_graph *graph, const wai_onnx_model *model,
                            const wai_compile_options *options) {
-    import im = {.graph = graph, .model = model, .options = options};
+import im = {.graph = graph, .model = model, .options = options };
     if (!wai_names_init(&im.names, graph->arena, count_names(model))) {
         return wai_graph_fail(graph, WAI_ERR_MEMORY, "out of memory in the compiler");
     }

@@ -7,10 +7,10 @@
 
 wai_dtype wai_import_dtype(int32_t onnx_type) {
     static const uint8_t dtypes[] = {
-        [WAI_ONNX_FLOAT] = WAI_F32,   [WAI_ONNX_UINT8] = WAI_U8,    [WAI_ONNX_INT8] = WAI_I8,
-        [WAI_ONNX_UINT16] = WAI_U16,  [WAI_ONNX_INT16] = WAI_I16,   [WAI_ONNX_INT32] = WAI_I32,
-        [WAI_ONNX_INT64] = WAI_I64,   [WAI_ONNX_BOOL] = WAI_BOOL,   [WAI_ONNX_FLOAT16] = WAI_F16,
-        [WAI_ONNX_DOUBLE] = WAI_F64,  [WAI_ONNX_UINT32] = WAI_U32,  [WAI_ONNX_UINT64] = WAI_U64,
+        [WAI_ONNX_FLOAT] = WAI_F32,  [WAI_ONNX_UINT8] = WAI_U8,   [WAI_ONNX_INT8] = WAI_I8,
+        [WAI_ONNX_UINT16] = WAI_U16, [WAI_ONNX_INT16] = WAI_I16,  [WAI_ONNX_INT32] = WAI_I32,
+        [WAI_ONNX_INT64] = WAI_I64,  [WAI_ONNX_BOOL] = WAI_BOOL,  [WAI_ONNX_FLOAT16] = WAI_F16,
+        [WAI_ONNX_DOUBLE] = WAI_F64, [WAI_ONNX_UINT32] = WAI_U32, [WAI_ONNX_UINT64] = WAI_U64,
     };
     return onnx_type > 0 && (size_t)onnx_type < sizeof dtypes ? (wai_dtype)dtypes[onnx_type] : 0;
 }
@@ -18,9 +18,11 @@ wai_dtype wai_import_dtype(int32_t onnx_type) {
 wai_dtype wai_lower_dtype(wai_lower *l, int64_t onnx_type) {
     wai_dtype dtype = onnx_type > 0 && onnx_type < 64 ? wai_import_dtype((int32_t)onnx_type) : 0;
     if (dtype == 0) {
-        WAI_LOWER_DECLINE(l, "data type %lld of %s is not supported (strings, complex, bfloat16, 8- and "
-                             "4-bit floats)",
-                          (long long)onnx_type, l->op_type);
+        WAI_LOWER_DECLINE(
+            l,
+            "data type %lld of %s is not supported (strings, complex, bfloat16, 8- and "
+            "4-bit floats)",
+            (long long)onnx_type, l->op_type);
     }
     return dtype;
 }
@@ -35,11 +37,12 @@ static void tidy_bools(uint8_t *data, size_t count) {
 static bool tensor_type(wai_graph *g, const wai_onnx_tensor *tensor, wai_type *type) {
     *type = (wai_type){wai_import_dtype(tensor->data_type), tensor->rank, {0}};
     if (tensor->external) {
-        wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
-                       "the tensor's data is in another file (external data): save the model as one file");
+        wai_graph_fail(
+            g, WAI_ERR_UNSUPPORTED,
+            "the tensor's data is in another file (external data): save the model as one file");
     } else if (type->dtype == 0) {
-        wai_graph_fail(g, WAI_ERR_UNSUPPORTED, "the tensor's data type (ONNX type %d) is not supported",
-                       tensor->data_type);
+        wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
+                       "the tensor's data type (ONNX type %d) is not supported", tensor->data_type);
     }
     for (uint32_t i = 0; i < tensor->rank; i++) {
         if (tensor->dims[i] < 0 || tensor->dims[i] > (int64_t)WAI_MAX_DIM) {
@@ -66,8 +69,8 @@ wai_value *wai_import_tensor(wai_graph *g, const wai_onnx_tensor *tensor) {
         bool plausible = size / 10 <= tensor->message.size;
         uint8_t *data = plausible ? wai_arena_alloc(g->arena, wai_slot_size(size)) : NULL;
         if (!plausible) {
-            wai_graph_fail(g, WAI_ERR_MALFORMED, "the dims need %zu bytes, the file holds %zu", size,
-                           tensor->message.size);
+            wai_graph_fail(g, WAI_ERR_MALFORMED, "the dims need %zu bytes, the file holds %zu",
+                           size, tensor->message.size);
         } else if (data == NULL) {
             wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
         } else {

@@ -25,7 +25,8 @@ bool wai_lower_wants(const wai_lower *l, uint32_t index) {
 }
 
 /* The constant at `index` when it is a list of the wanted kind. */
-static const wai_value *constant_list(wai_lower *l, uint32_t index, uint32_t capacity, bool *there) {
+static const wai_value *constant_list(wai_lower *l, uint32_t index, uint32_t capacity,
+                                      bool *there) {
     const wai_value *value = wai_lower_optional(l, index);
     *there = value != NULL;
     if (value == NULL || wai_lower_failed(l)) {
@@ -37,14 +38,15 @@ static const wai_value *constant_list(wai_lower *l, uint32_t index, uint32_t cap
         return NULL;
     }
     if (value->type.rank > 1 || wai_type_count(&value->type) > capacity) {
-        WAI_LOWER_REFUSE(l, "input %u of %s must be a list of at most %u numbers", index, l->op_type,
-                         capacity);
+        WAI_LOWER_REFUSE(l, "input %u of %s must be a list of at most %u numbers", index,
+                         l->op_type, capacity);
         return NULL;
     }
     return value;
 }
 
-uint32_t wai_lower_ints(wai_lower *l, uint32_t index, int64_t *out, uint32_t capacity, bool *there) {
+uint32_t wai_lower_ints(wai_lower *l, uint32_t index, int64_t *out, uint32_t capacity,
+                        bool *there) {
     const wai_value *value = constant_list(l, index, capacity, there);
     if (value == NULL) {
         return 0;
@@ -64,7 +66,8 @@ uint32_t wai_lower_ints(wai_lower *l, uint32_t index, int64_t *out, uint32_t cap
     return count;
 }
 
-uint32_t wai_lower_floats(wai_lower *l, uint32_t index, float *out, uint32_t capacity, bool *there) {
+uint32_t wai_lower_floats(wai_lower *l, uint32_t index, float *out, uint32_t capacity,
+                          bool *there) {
     const wai_value *value = constant_list(l, index, capacity, there);
     if (value == NULL) {
         return 0;
@@ -159,7 +162,8 @@ uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t ca
 uint32_t wai_lower_axis(wai_lower *l, int64_t axis, uint32_t rank) {
     int64_t from_front = axis < 0 ? axis + rank : axis;
     if (from_front < 0 || from_front >= rank) {
-        WAI_LOWER_REFUSE(l, "axis %lld of %s is outside rank %u", (long long)axis, l->op_type, rank);
+        WAI_LOWER_REFUSE(l, "axis %lld of %s is outside rank %u", (long long)axis, l->op_type,
+                         rank);
         return 0;
     }
     return (uint32_t)from_front;

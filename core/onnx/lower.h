@@ -23,11 +23,11 @@ struct wai_onnx_node;
 typedef struct wai_lower {
     wai_graph *graph;
     const struct wai_onnx_node *node;
-    const char *op_type;    /* ONNX name, such as "LogSoftmax"              */
-    uint32_t opset;         /* of the node's domain in this model           */
-    wai_value **in;         /* NULL entries: absent                         */
+    const char *op_type; /* ONNX name, such as "LogSoftmax"              */
+    uint32_t opset;      /* of the node's domain in this model           */
+    wai_value **in;      /* NULL entries: absent                         */
     uint32_t in_count;
-    wai_value **out;        /* to set: all that are wanted                  */
+    wai_value **out; /* to set: all that are wanted                  */
     uint32_t out_count;
     uint32_t attrs_read[4]; /* bitmap; kept by the getters                  */
 } wai_lower;
@@ -36,7 +36,7 @@ typedef void (*wai_lower_function)(wai_lower *l);
 
 /* UNSUPPORTED / MALFORMED at this node. */
 #define WAI_LOWER_DECLINE(l, ...) wai_graph_fail((l)->graph, WAI_ERR_UNSUPPORTED, __VA_ARGS__)
-#define WAI_LOWER_REFUSE(l, ...) wai_graph_fail((l)->graph, WAI_ERR_MALFORMED, __VA_ARGS__)
+#define WAI_LOWER_REFUSE(l, ...)  wai_graph_fail((l)->graph, WAI_ERR_MALFORMED, __VA_ARGS__)
 
 static inline bool wai_lower_failed(const wai_lower *l) {
     return l->graph->status != WAI_OK;

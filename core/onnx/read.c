@@ -17,12 +17,13 @@ typedef struct reader {
 typedef struct field {
     uint32_t number;
     pb_wire_type_t wire;
-    uint64_t value;    /* varint, fixed64, fixed32                          */
-    wai_bytes bytes;   /* length-delimited                                  */
+    uint64_t value;  /* varint, fixed64, fixed32                          */
+    wai_bytes bytes; /* length-delimited                                  */
     uint64_t offset;
 } field;
 
-static void fail(reader *r, wai_status status, uint64_t offset, const char *where, const char *what) {
+static void fail(reader *r, wai_status status, uint64_t offset, const char *where,
+                 const char *what) {
     if (r->status == WAI_OK) {
         r->status = status;
         wai_fail_at(r->diag, status, offset, where, "%s", what);
@@ -161,18 +162,29 @@ static void read_tensor(reader *r, wai_onnx_tensor *t, wai_bytes message) {
     field f;
     while (next(r, &in, "tensor", &f)) {
         switch (f.number) {
-        case 1: read_dims(r, t, &f); break;
-        case 2: t->data_type = (int32_t)f.value; break;
-        case 8: t->name = read_text(r, &f, "tensor name"); break;
+        case 1:
+            read_dims(r, t, &f);
+            break;
+        case 2:
+            t->data_type = (int32_t)f.value;
+            break;
+        case 8:
+            t->name = read_text(r, &f, "tensor name");
+            break;
         case 9:
             if (wire_is(r, &f, PB_WT_STRING, "tensor raw_data")) {
                 t->raw = f.bytes;
                 t->raw.data = t->raw.data != NULL ? t->raw.data : message.data;
             }
             break;
-        case 13: t->external = 1; break;
-        case 14: t->external = t->external || f.value == 1; break;
-        default: break; /* typed data is read by wai_onnx_tensor_data */
+        case 13:
+            t->external = 1;
+            break;
+        case 14:
+            t->external = t->external || f.value == 1;
+            break;
+        default:
+            break; /* typed data is read by wai_onnx_tensor_data */
         }
     }
 }
@@ -232,9 +244,9 @@ static void reserve_lists(reader *r, wai_onnx_attr *a, wai_bytes message, uint32
 static int32_t guess_attr_type(const uint32_t counts[64]) {
     static const struct {
         uint8_t number, type;
-    } rows[] = {{2, WAI_ONNX_ATTR_FLOAT},   {3, WAI_ONNX_ATTR_INT},   {4, WAI_ONNX_ATTR_STRING},
-                {5, WAI_ONNX_ATTR_TENSOR},  {6, WAI_ONNX_ATTR_GRAPH}, {7, WAI_ONNX_ATTR_FLOATS},
-                {8, WAI_ONNX_ATTR_INTS},    {9, WAI_ONNX_ATTR_STRINGS}};
+    } rows[] = {{2, WAI_ONNX_ATTR_FLOAT},  {3, WAI_ONNX_ATTR_INT},    {4, WAI_ONNX_ATTR_STRING},
+                {5, WAI_ONNX_ATTR_TENSOR}, {6, WAI_ONNX_ATTR_GRAPH},  {7, WAI_ONNX_ATTR_FLOATS},
+                {8, WAI_ONNX_ATTR_INTS},   {9, WAI_ONNX_ATTR_STRINGS}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (counts[rows[i].number] != 0) {
             return rows[i].type;
@@ -255,23 +267,37 @@ static void read_attr(reader *r, wai_onnx_attr *a, wai_bytes message) {
     while (next(r, &in, "attribute", &f)) {
         uint32_t word = (uint32_t)f.value;
         switch (f.number) {
-        case 1: a->name = read_text(r, &f, "attribute name"); break;
-        case 2: memcpy(&a->f, &word, 4); break;
-        case 3: a->i = (int64_t)f.value; break;
+        case 1:
+            a->name = read_text(r, &f, "attribute name");
+            break;
+        case 2:
+            memcpy(&a->f, &word, 4);
+            break;
+        case 3:
+            a->i = (int64_t)f.value;
+            break;
         case 4:
             /* Long texts are documentation, never an option. */
             a->s = f.bytes.size <= WAI_MAX_NAME ? read_text(r, &f, "attribute") : "";
             break;
         case 5:
-            a->tensor = wire_is(r, &f, PB_WT_STRING, "attribute") ? take(r, 1, sizeof *a->tensor) : NULL;
+            a->tensor =
+                wire_is(r, &f, PB_WT_STRING, "attribute") ? take(r, 1, sizeof *a->tensor) : NULL;
             if (a->tensor != NULL) {
                 read_tensor(r, a->tensor, f.bytes);
             }
             break;
-        case 7: read_floats(r, a, &f); break;
-        case 8: read_ints(r, a, &f, capacity); break;
-        case 20: a->type = (int32_t)f.value; break;
-        default: break;
+        case 7:
+            read_floats(r, a, &f);
+            break;
+        case 8:
+            read_ints(r, a, &f, capacity);
+            break;
+        case 20:
+            a->type = (int32_t)f.value;
+            break;
+        default:
+            break;
         }
     }
     if (a->type == 0) {
@@ -294,17 +320,28 @@ static void read_node(reader *r, wai_onnx_node *n, wai_bytes message) {
     field f;
     while (next(r, &in, "node", &f)) {
         switch (f.number) {
-        case 1: n->inputs[n->input_count++] = read_text(r, &f, "node input"); break;
-        case 2: n->outputs[n->output_count++] = read_text(r, &f, "node output"); break;
-        case 3: n->name = read_text(r, &f, "node name"); break;
-        case 4: n->op_type = read_text(r, &f, "node op_type"); break;
+        case 1:
+            n->inputs[n->input_count++] = read_text(r, &f, "node input");
+            break;
+        case 2:
+            n->outputs[n->output_count++] = read_text(r, &f, "node output");
+            break;
+        case 3:
+            n->name = read_text(r, &f, "node name");
+            break;
+        case 4:
+            n->op_type = read_text(r, &f, "node op_type");
+            break;
         case 5:
             if (wire_is(r, &f, PB_WT_STRING, "node attribute")) {
                 read_attr(r, &n->attrs[n->attr_count++], f.bytes);
             }
             break;
-        case 7: n->domain = read_text(r, &f, "node domain"); break;
-        default: break;
+        case 7:
+            n->domain = read_text(r, &f, "node domain");
+            break;
+        default:
+            break;
         }
     }
 }
@@ -387,9 +424,11 @@ static void check_counts(reader *r, const uint32_t counts[64]) {
     if (counts[1] > WAI_MAX_NODES) {
         fail(r, WAI_ERR_LIMIT, WAI_NO_OFFSET, "graph", "the graph has more than 32768 nodes");
     } else if (counts[5] > WAI_MAX_VALUES) {
-        fail(r, WAI_ERR_LIMIT, WAI_NO_OFFSET, "graph", "the graph has more than 131072 initializers");
+        fail(r, WAI_ERR_LIMIT, WAI_NO_OFFSET, "graph",
+             "the graph has more than 131072 initializers");
     } else if (counts[15] != 0) {
-        fail(r, WAI_ERR_UNSUPPORTED, WAI_NO_OFFSET, "graph", "sparse initializers are not supported");
+        fail(r, WAI_ERR_UNSUPPORTED, WAI_NO_OFFSET, "graph",
+             "sparse initializers are not supported");
     }
 }
 
@@ -413,10 +452,18 @@ static void read_graph(reader *r, wai_onnx_model *m, wai_bytes message) {
             continue;
         }
         switch (f.number) {
-        case 1: read_node(r, &m->nodes[m->node_count++], f.bytes); break;
-        case 5: read_tensor(r, &m->initializers[m->initializer_count++], f.bytes); break;
-        case 11: read_io(r, &m->inputs[m->input_count++], f.bytes); break;
-        default: read_io(r, &m->outputs[m->output_count++], f.bytes); break;
+        case 1:
+            read_node(r, &m->nodes[m->node_count++], f.bytes);
+            break;
+        case 5:
+            read_tensor(r, &m->initializers[m->initializer_count++], f.bytes);
+            break;
+        case 11:
+            read_io(r, &m->inputs[m->input_count++], f.bytes);
+            break;
+        default:
+            read_io(r, &m->outputs[m->output_count++], f.bytes);
+            break;
         }
     }
 }

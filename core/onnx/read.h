@@ -46,10 +46,10 @@ typedef struct wai_onnx_tensor {
     int32_t data_type;
     uint32_t rank;
     int64_t dims[WAI_MAX_RANK];
-    wai_bytes raw;      /* raw_data; data NULL when absent                  */
-    wai_bytes message;  /* the TensorProto: typed data is read from here    */
-    uint64_t offset;    /* of the message in the file                       */
-    int external;       /* its data is in another file                      */
+    wai_bytes raw;     /* raw_data; data NULL when absent                  */
+    wai_bytes message; /* the TensorProto: typed data is read from here    */
+    uint64_t offset;   /* of the message in the file                       */
+    int external;      /* its data is in another file                      */
 } wai_onnx_tensor;
 
 typedef struct wai_onnx_attr {

@@ -5,10 +5,11 @@
 #include "onnx/read.h"
 
 size_t wai_onnx_element_size(int32_t data_type) {
-    static const uint8_t sizes[] = {[WAI_ONNX_FLOAT] = 4,   [WAI_ONNX_UINT8] = 1,  [WAI_ONNX_INT8] = 1,
-                                    [WAI_ONNX_UINT16] = 2,  [WAI_ONNX_INT16] = 2,  [WAI_ONNX_INT32] = 4,
-                                    [WAI_ONNX_INT64] = 8,   [WAI_ONNX_BOOL] = 1,   [WAI_ONNX_FLOAT16] = 2,
-                                    [WAI_ONNX_DOUBLE] = 8,  [WAI_ONNX_UINT32] = 4, [WAI_ONNX_UINT64] = 8};
+    static const uint8_t sizes[] = {
+        [WAI_ONNX_FLOAT] = 4,  [WAI_ONNX_UINT8] = 1,  [WAI_ONNX_INT8] = 1,
+        [WAI_ONNX_UINT16] = 2, [WAI_ONNX_INT16] = 2,  [WAI_ONNX_INT32] = 4,
+        [WAI_ONNX_INT64] = 8,  [WAI_ONNX_BOOL] = 1,   [WAI_ONNX_FLOAT16] = 2,
+        [WAI_ONNX_DOUBLE] = 8, [WAI_ONNX_UINT32] = 4, [WAI_ONNX_UINT64] = 8};
     return data_type > 0 && (size_t)data_type < sizeof sizes ? sizes[data_type] : 0;
 }
 
@@ -17,12 +18,19 @@ size_t wai_onnx_element_size(int32_t data_type) {
 static uint32_t typed_field(int32_t data_type, pb_wire_type_t *wire) {
     *wire = PB_WT_VARINT;
     switch (data_type) {
-    case WAI_ONNX_FLOAT: *wire = PB_WT_32BIT; return 4;
-    case WAI_ONNX_DOUBLE: *wire = PB_WT_64BIT; return 10;
-    case WAI_ONNX_INT64: return 7;
+    case WAI_ONNX_FLOAT:
+        *wire = PB_WT_32BIT;
+        return 4;
+    case WAI_ONNX_DOUBLE:
+        *wire = PB_WT_64BIT;
+        return 10;
+    case WAI_ONNX_INT64:
+        return 7;
     case WAI_ONNX_UINT32:
-    case WAI_ONNX_UINT64: return 11;
-    default: return 5; /* int32_data: the small integers, bool, float16 bits */
+    case WAI_ONNX_UINT64:
+        return 11;
+    default:
+        return 5; /* int32_data: the small integers, bool, float16 bits */
     }
 }
 
@@ -44,8 +52,10 @@ static bool put(sink *s, uint64_t value) {
 static bool read_one(pb_istream_t *in, pb_wire_type_t wire, uint64_t *value) {
     uint32_t word = 0;
     switch (wire) {
-    case PB_WT_VARINT: return pb_decode_varint(in, value);
-    case PB_WT_64BIT: return pb_decode_fixed64(in, value);
+    case PB_WT_VARINT:
+        return pb_decode_varint(in, value);
+    case PB_WT_64BIT:
+        return pb_decode_fixed64(in, value);
     default:
         if (!pb_decode_fixed32(in, &word)) {
             return false;
@@ -97,7 +107,8 @@ wai_status wai_onnx_tensor_data(const wai_onnx_tensor *tensor, uint8_t *out, siz
     if (tensor->raw.data != NULL) {
         if (tensor->raw.size != size) {
             return wai_fail_at(diag, WAI_ERR_MALFORMED, tensor->offset, tensor->name,
-                               "raw_data holds %zu bytes, the dims need %zu", tensor->raw.size, size);
+                               "raw_data holds %zu bytes, the dims need %zu", tensor->raw.size,
+                               size);
         }
         if (size > 0) {
             memcpy(out, tensor->raw.data, size);

@@ -88,8 +88,8 @@ static void plain_pixel(const wai_step *step, size_t n, size_t oy, size_t ox, ui
     const size_t channels = dims[3], first = (size_t)group * p->group_out;
     for (uint32_t o = 0; o < p->group_out; o++) {
         float sum = bias != NULL ? bias[first + o] : 0;
-        const float *w = (const float *)step->in[1].data +
-                         (first + o) * p->kernel_h * p->kernel_w * p->group_in;
+        const float *w =
+            (const float *)step->in[1].data + (first + o) * p->kernel_h * p->kernel_w * p->group_in;
         for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
             int64_t y = (int64_t)oy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
             for (uint32_t kx = 0; kx < p->kernel_w; kx++, w += p->group_in) {

@@ -76,8 +76,7 @@ static wai_status check_operands(wai_signature *s) {
         return WAI_REFUSE(s, "the weights are %s, expected %s", wai_type_text(w, is),
                           wai_type_text(&expected, wanted));
     }
-    if (bias != NULL &&
-        (bias->dtype != WAI_F32 || bias->rank != 1 || bias->dims[0] != channels)) {
+    if (bias != NULL && (bias->dtype != WAI_F32 || bias->rank != 1 || bias->dims[0] != channels)) {
         return WAI_REFUSE(s, "the bias is %s, expected f32[%u]", wai_type_text(bias, is), channels);
     }
     return WAI_OK;

@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "base/limits.h"
-#include "ops/window.h"
 #include "ops/emit.h"
+#include "ops/window.h"
 
 /* Rank and constants of a convolution's operands; the number of spatial axes,
  * or 0 after a failure. */
@@ -114,8 +114,7 @@ void wai_lower_conv(wai_lower *l) {
     }
     set_window(&p, &window);
     /* [M,I,S...] -> [M,H,W,I]: the same turn as for activations. */
-    l->out[0] = leave(
-        l, emit_conv(l, &wai_op_conv2d, &p, enter(l, x), enter(l, w), bias), spatial);
+    l->out[0] = leave(l, emit_conv(l, &wai_op_conv2d, &p, enter(l, x), enter(l, w), bias), spatial);
 }
 
 /* ---- ConvTranspose ------------------------------------------------------ */

@@ -74,22 +74,22 @@ typedef enum wai_unary_kind {
     WAI_UNARY_ATANH,
     WAI_UNARY_ERF,
     WAI_UNARY_SIGMOID,
-    WAI_UNARY_HARD_SIGMOID, /* max(0, min(1, alpha*x + beta)) */
-    WAI_UNARY_HARD_SWISH,   /* x * max(0, min(1, x/6 + 1/2)) */
-    WAI_UNARY_LEAKY_RELU,   /* alpha */
-    WAI_UNARY_ELU,          /* alpha */
-    WAI_UNARY_SELU,         /* alpha, beta = gamma */
-    WAI_UNARY_CELU,         /* alpha */
+    WAI_UNARY_HARD_SIGMOID,     /* max(0, min(1, alpha*x + beta)) */
+    WAI_UNARY_HARD_SWISH,       /* x * max(0, min(1, x/6 + 1/2)) */
+    WAI_UNARY_LEAKY_RELU,       /* alpha */
+    WAI_UNARY_ELU,              /* alpha */
+    WAI_UNARY_SELU,             /* alpha, beta = gamma */
+    WAI_UNARY_CELU,             /* alpha */
     WAI_UNARY_THRESHOLDED_RELU, /* alpha */
     WAI_UNARY_SOFTPLUS,
     WAI_UNARY_SOFTSIGN,
     WAI_UNARY_MISH,
-    WAI_UNARY_GELU,         /* exact, by erf */
+    WAI_UNARY_GELU, /* exact, by erf */
     WAI_UNARY_GELU_TANH,
     WAI_UNARY_IS_NAN,
-    WAI_UNARY_IS_INF,       /* alpha != 0: detect +inf; beta != 0: detect -inf */
+    WAI_UNARY_IS_INF, /* alpha != 0: detect +inf; beta != 0: detect -inf */
     WAI_UNARY_NOT,
-    WAI_UNARY_SILU,         /* x * sigmoid(x); made by a pass */
+    WAI_UNARY_SILU, /* x * sigmoid(x); made by a pass */
 } wai_unary_kind;
 
 typedef struct wai_unary_params {
@@ -109,8 +109,8 @@ typedef enum wai_binary_kind {
     WAI_BINARY_POW,
     WAI_BINARY_MIN, /* NaN if either is */
     WAI_BINARY_MAX,
-    WAI_BINARY_MOD,  /* sign of the divisor (Python) */
-    WAI_BINARY_FMOD, /* sign of the dividend (C) */
+    WAI_BINARY_MOD,   /* sign of the divisor (Python) */
+    WAI_BINARY_FMOD,  /* sign of the dividend (C) */
     WAI_BINARY_PRELU, /* a < 0 ? a * b : a; b broadcasts to a */
     WAI_BINARY_AND,
     WAI_BINARY_OR,
@@ -264,14 +264,14 @@ typedef struct wai_cast_params {
 /* ---- pool: x f32[N, spatial..., C]; out dims given (ceil_mode resolved) ---- */
 typedef enum wai_pool_kind {
     WAI_POOL_MAX = 1,
-    WAI_POOL_AVERAGE,              /* divides by the taps inside the input  */
+    WAI_POOL_AVERAGE,             /* divides by the taps inside the input  */
     WAI_POOL_AVERAGE_INCLUDE_PAD, /* divides by the taps inside the padding */
 } wai_pool_kind;
 
 typedef struct wai_pool_params {
-    uint32_t kind, spatial;   /* spatial: 1..3 axes                         */
+    uint32_t kind, spatial; /* spatial: 1..3 axes                         */
     uint32_t kernel[3], stride[3], dilation[3], pad_before[3], pad_after[3], out[3];
-    float min, max;           /* clamp of the result; -inf, +inf: none      */
+    float min, max; /* clamp of the result; -inf, +inf: none      */
 } wai_pool_params;
 
 /* ---- lrn: x f32[..., C]; y = x / (bias + alpha/size * sum of squares)^beta --- */

@@ -159,8 +159,8 @@ static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
 static wai_status setup(wai_step *step, wai_diag *diag) {
     state *st = step->state;
     return st->op == NULL ? WAI_OK
-                          : wai_xnn_check(xnn_setup_fully_connected_nc_f32(
-                                              st->op, step->in[0].data, step->out[0].data),
+                          : wai_xnn_check(xnn_setup_fully_connected_nc_f32(st->op, step->in[0].data,
+                                                                           step->out[0].data),
                                           step, diag);
 }
 

@@ -2,8 +2,8 @@
  * matrix, else to matmul. */
 #include <math.h>
 
-#include "ops/emit.h"
 #include "onnx/lower.h"
+#include "ops/emit.h"
 
 static bool is_weights(const wai_value *b) {
     return wai_value_is_constant(b) && b->type.rank == 2 && b->type.dtype == WAI_F32;
@@ -125,8 +125,7 @@ static bool check_gemm(wai_lower *l, const wai_value *a, const wai_value *b, con
     }
     const uint32_t dims[2] = {a->type.dims[flip_a], b->type.dims[!flip_b]};
     wai_type out = wai_type_make(a->type.dtype, 2, dims), sum;
-    if (c != NULL &&
-        (!wai_type_broadcast(&sum, &out, &c->type) || !wai_type_equal(&sum, &out))) {
+    if (c != NULL && (!wai_type_broadcast(&sum, &out, &c->type) || !wai_type_equal(&sum, &out))) {
         char text[WAI_TYPE_TEXT];
         WAI_LOWER_REFUSE(l, "C is %s, which does not broadcast to [%u,%u]",
                          wai_type_text(&c->type, text), dims[0], dims[1]);

@@ -1,8 +1,8 @@
 /* lrn: local response normalization over the last axis. */
 #include <math.h>
 
-#include "ops/emit.h"
 #include "onnx/lower.h"
+#include "ops/emit.h"
 
 static const wai_field fields[] = {
     WAI_FIELD(wai_lrn_params, WAI_FIELD_U32, size),

@@ -104,8 +104,8 @@ static wai_status create(wai_step *step, state *st, wai_pool *pool, wai_diag *di
         return status;
     }
     size_t alignment = 0;
-    enum xnn_status made = xnn_create_batch_matrix_multiply_nc_f32(
-        p->transpose_b ? XNN_FLAG_TRANSPOSE_B : 0, &st->op);
+    enum xnn_status made =
+        xnn_create_batch_matrix_multiply_nc_f32(p->transpose_b ? XNN_FLAG_TRANSPOSE_B : 0, &st->op);
     if (made == xnn_status_success) {
         made = xnn_reshape_batch_matrix_multiply_nc_f32(st->op, rank, batch_a, batch_b, m, st->k,
                                                         st->n, &step->workspace_size, &alignment,

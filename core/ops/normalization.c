@@ -1,6 +1,6 @@
 /* ONNX BatchNormalization and InstanceNormalization, by elementwise operators. */
-#include "ops/emit.h"
 #include "onnx/lower.h"
+#include "ops/emit.h"
 
 /* `value`, one element per channel, with 1 for every other axis. False after
  * a failure. */
@@ -77,8 +77,8 @@ void wai_lower_instance_normalization(wai_lower *l) {
         return;
     }
     if (x->type.rank < 3 || x->type.dtype != WAI_F32) {
-        WAI_LOWER_DECLINE(l, "InstanceNormalization of %s, rank %u",
-                          wai_dtype_name(x->type.dtype), x->type.rank);
+        WAI_LOWER_DECLINE(l, "InstanceNormalization of %s, rank %u", wai_dtype_name(x->type.dtype),
+                          x->type.rank);
         return;
     }
     /* It stands between convolutions: channels last, as they are. */

@@ -37,16 +37,16 @@ typedef struct wai_field {
     const char *name;
     uint32_t kind;
     uint32_t offset;
-    uint32_t count;            /* 1, or the length of the array             */
+    uint32_t count; /* 1, or the length of the array             */
     /* An enum's names: values[v] names v, values[0] is NULL where 0 is no
      * value, a NULL behind the last name ends the table. NULL: no enum. */
     const char *const *values;
 } wai_field;
 
 #define WAI_FIELD(type, kind, member)                                                              \
-    { #member, kind, offsetof(type, member), sizeof(((type *)0)->member) / 4, NULL }
+    {#member, kind, offsetof(type, member), sizeof(((type *)0)->member) / 4, NULL}
 #define WAI_FIELD_ENUM(type, member, names)                                                        \
-    { #member, WAI_FIELD_U32, offsetof(type, member), 1, names }
+    {#member, WAI_FIELD_U32, offsetof(type, member), 1, names}
 
 /* ---- meaning ---------------------------------------------------------- */
 
@@ -131,7 +131,7 @@ typedef struct wai_op_row {
     const wai_kernel *kernel;
 } wai_op_row;
 
-const wai_op_row *wai_op_by_id(uint32_t id);   /* NULL: no such operator */
+const wai_op_row *wai_op_by_id(uint32_t id);     /* NULL: no such operator */
 const wai_op_row *wai_op_find(const wai_op *op); /* NULL: not in the table */
 
 #endif

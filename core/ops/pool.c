@@ -129,8 +129,13 @@ static axis get_axis(const wai_step *step, uint32_t i) {
         return (axis){1, 1, 1, 1, 0, 0, 1};
     }
     i -= absent;
-    return (axis){step->in[0].type.dims[i + 1], p->kernel[i],    p->stride[i], p->dilation[i],
-                  p->pad_before[i],             p->pad_after[i], p->out[i]};
+    return (axis){step->in[0].type.dims[i + 1],
+                  p->kernel[i],
+                  p->stride[i],
+                  p->dilation[i],
+                  p->pad_before[i],
+                  p->pad_after[i],
+                  p->out[i]};
 }
 
 /* How many of the positions start + i*step, i < most, are below `end`. */

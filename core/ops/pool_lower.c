@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "ops/window.h"
 #include "ops/emit.h"
+#include "ops/window.h"
 
 static bool check_input(wai_lower *l, const wai_value *x) {
     if (wai_lower_failed(l)) {

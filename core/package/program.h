@@ -7,7 +7,7 @@
 
 typedef struct wai_program_value {
     wai_type type;
-    uint32_t offset;     /* in the arena or in `data`                       */
+    uint32_t offset; /* in the arena or in `data`                       */
     bool constant;
 } wai_program_value;
 
@@ -15,7 +15,7 @@ typedef struct wai_program_step {
     const wai_op_row *row;
     const char *where;
     const void *params;
-    const uint32_t *in;  /* value index or WAI_FORMAT_ABSENT                */
+    const uint32_t *in; /* value index or WAI_FORMAT_ABSENT                */
     const uint32_t *out;
     uint32_t in_count, out_count;
 } wai_program_step;

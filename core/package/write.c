@@ -57,7 +57,8 @@ static uint32_t add_name(wai_writer *strings, const char *name) {
 }
 
 /* Step names repeat (one ONNX node becomes several steps): keep the last one. */
-static uint32_t add_step_name(wai_writer *strings, const char *name, const char **last, uint32_t *offset) {
+static uint32_t add_step_name(wai_writer *strings, const char *name, const char **last,
+                              uint32_t *offset) {
     name = name != NULL ? name : "";
     if (*last == NULL || strcmp(*last, name) != 0) {
         *offset = add_name(strings, name);

@@ -99,14 +99,17 @@ static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const wai_program_step *step = &p->steps[i];
-        steps[i] = (wai_prove_step){step->in,        step->out,
-                                    step->in_count,  step->out_count,
-                                    step->row->op->in_place, step->row->op->same_bytes};
+        steps[i] = (wai_prove_step){step->in,
+                                    step->out,
+                                    step->in_count,
+                                    step->out_count,
+                                    step->row->op->in_place,
+                                    step->row->op->same_bytes};
     }
     for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
         io[i] = p->inputs[i].value;
     }
-    wai_prove_view view = {p->arena_size,  values,         steps,         io,
+    wai_prove_view view = {p->arena_size,       values,         steps,         io,
                            io + p->input_count, p->value_count, p->step_count, p->input_count,
                            p->output_count};
     return wai_plan_prove(&view, scratch, diag);
@@ -129,12 +132,14 @@ static wai_status check_certificate(wai_bytes package, const wai_options *option
         return status;
     }
     if (certificate.layout != wai_xnn_layout()) {
-        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header",
-                        "weights packed for layout %u, this runtime reads %u: compile the model again",
-                        certificate.layout, wai_xnn_layout());
+        return wai_fail(
+            diag, WAI_ERR_UNSUPPORTED, "header",
+            "weights packed for layout %u, this runtime reads %u: compile the model again",
+            certificate.layout, wai_xnn_layout());
     }
     if (options->limits.max_memory != 0 && certificate.peak_size > options->limits.max_memory) {
-        return wai_fail(diag, WAI_ERR_LIMIT, "header", "the model needs %llu bytes, the limit is %llu",
+        return wai_fail(diag, WAI_ERR_LIMIT, "header",
+                        "the model needs %llu bytes, the limit is %llu",
                         (unsigned long long)certificate.peak_size,
                         (unsigned long long)options->limits.max_memory);
     }
@@ -233,7 +238,8 @@ wai_status wai_session_run(wai_session *session, wai_diag *diag) {
     }
     wai_status status = wai_steps_run(session->steps, session->program.step_count, diag);
     if (status == WAI_OK && session->pool.violated) {
-        status = wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
+        status =
+            wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
     }
     session->dead = status != WAI_OK;
     return status;

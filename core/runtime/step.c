@@ -9,14 +9,15 @@ wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wa
         if (status != WAI_OK) {
             return status;
         }
-        workspace_size = step->workspace_size > workspace_size ? step->workspace_size : workspace_size;
+        workspace_size =
+            step->workspace_size > workspace_size ? step->workspace_size : workspace_size;
     }
     void *workspace = NULL;
     if (workspace_size > 0) {
         workspace = wai_pool_alloc(pool, workspace_size);
         if (workspace == NULL) {
-            return wai_fail(diag, WAI_ERR_MEMORY, "workspace", "no memory for %zu bytes of workspace",
-                            workspace_size);
+            return wai_fail(diag, WAI_ERR_MEMORY, "workspace",
+                            "no memory for %zu bytes of workspace", workspace_size);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -49,8 +50,8 @@ wai_status wai_step_infer(const wai_step *step, wai_pool *scratch, wai_diag *dia
     for (uint32_t i = 0; i < step->in_count; i++) {
         in[i] = step->in[i].data != NULL ? &step->in[i].type : NULL;
     }
-    wai_signature signature = {step->params, in,          step->in_count, out,
-                               step->out_count, step->where, diag};
+    wai_signature signature = {step->params, in,  step->in_count, out, step->out_count,
+                               step->where,  diag};
     wai_status status = step->op->infer(&signature);
     if (status != WAI_OK) {
         return status;
@@ -59,8 +60,9 @@ wai_status wai_step_infer(const wai_step *step, wai_pool *scratch, wai_diag *dia
         char inferred[WAI_TYPE_TEXT];
         char stated[WAI_TYPE_TEXT];
         if (!wai_type_is_valid(&out[i]) || !wai_type_equal(&out[i], &step->out[i].type)) {
-            return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "%s gives %s, the package says %s",
-                            step->op->name, wai_type_text(&out[i], inferred),
+            return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
+                            "%s gives %s, the package says %s", step->op->name,
+                            wai_type_text(&out[i], inferred),
                             wai_type_text(&step->out[i].type, stated));
         }
     }

@@ -247,8 +247,7 @@ wai_status wai_xnn_pack_with(const wai_step *step, wai_xnn_create *create, const
         return status;
     }
     xnn_operator_t op = NULL;
-    status =
-        wai_xnn_check(create_checked(step, create, data, bias, &w.provider, &op), step, diag);
+    status = wai_xnn_check(create_checked(step, create, data, bias, &w.provider, &op), step, diag);
     if (status == WAI_OK) {
         (void)xnn_delete_operator(op);
         *packed = w.data;

@@ -9,9 +9,10 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [WAI_F32] = {"f32", 4}, [WAI_F16] = {"f16", 2}, [WAI_F64] = {"f64", 8},  [WAI_I8] = {"i8", 1},
-    [WAI_U8] = {"u8", 1},   [WAI_I16] = {"i16", 2}, [WAI_U16] = {"u16", 2},  [WAI_I32] = {"i32", 4},
-    [WAI_U32] = {"u32", 4}, [WAI_I64] = {"i64", 8}, [WAI_U64] = {"u64", 8}, [WAI_BOOL] = {"bool", 1},
+    [WAI_F32] = {"f32", 4}, [WAI_F16] = {"f16", 2}, [WAI_F64] = {"f64", 8},
+    [WAI_I8] = {"i8", 1},   [WAI_U8] = {"u8", 1},   [WAI_I16] = {"i16", 2},
+    [WAI_U16] = {"u16", 2}, [WAI_I32] = {"i32", 4}, [WAI_U32] = {"u32", 4},
+    [WAI_I64] = {"i64", 8}, [WAI_U64] = {"u64", 8}, [WAI_BOOL] = {"bool", 1},
 };
 
 static bool known(wai_dtype dtype) {

@@ -89,7 +89,7 @@ static void on_stage(void *context, const char *stage, const char *text) {
 
 /* ---- request ---- */
 
-#define MAX_DIMS 256
+#define MAX_DIMS     256
 #define MAX_BINDINGS 256
 
 typedef struct request {
@@ -99,7 +99,10 @@ typedef struct request {
 } request;
 
 static int hex(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* %41 -> A, in place. */
@@ -177,7 +180,8 @@ static wai_status read_request(request *r, const char *text, size_t size) {
         char *next = *end != 0 ? end + 1 : end;
         *end = 0;
         if (!read_line(r, line)) {
-            return wai_fail(&glue.diag, WAI_ERR_ARGUMENT, "request", "a line is not understood: %s", line);
+            return wai_fail(&glue.diag, WAI_ERR_ARGUMENT, "request", "a line is not understood: %s",
+                            line);
         }
         line = next;
     }
@@ -198,7 +202,8 @@ void wai_compiler_release(void) {
     wai_diag_clear(&glue.diag);
 }
 
-uint32_t EXPORT(wai_compiler_run)(uint32_t onnx, uint32_t onnx_size, uint32_t text, uint32_t text_size);
+uint32_t EXPORT(wai_compiler_run)(uint32_t onnx, uint32_t onnx_size, uint32_t text,
+                                  uint32_t text_size);
 uint32_t wai_compiler_run(uint32_t onnx, uint32_t onnx_size, uint32_t text, uint32_t text_size) {
     wai_compiler_release();
     request *r = wai_arena_alloc(&glue.arena, sizeof *r);
@@ -229,7 +234,8 @@ uint32_t wai_compiler_dump(uint32_t package, uint32_t size) {
 /* [package, package size, diag, log, log size] of the last call. */
 uint32_t EXPORT(wai_compiler_result)(void);
 uint32_t wai_compiler_result(void) {
-    wai_bytes package = glue.package != NULL ? wai_package_bytes(glue.package) : (wai_bytes){NULL, 0};
+    wai_bytes package =
+        glue.package != NULL ? wai_package_bytes(glue.package) : (wai_bytes){NULL, 0};
     glue.result[0] = (uint32_t)(uintptr_t)package.data;
     glue.result[1] = (uint32_t)package.size;
     glue.result[2] = (uint32_t)(uintptr_t)&glue.diag;

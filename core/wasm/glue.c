@@ -15,7 +15,7 @@
 #define EXPORT(name) __attribute__((export_name(#name), used)) name
 
 /* The numbers that web/engine.js reads; layout 1. */
-#define IO_LAYOUT 1u
+#define IO_LAYOUT     1u
 #define IO_SLOT_WORDS 14u
 
 extern uint8_t __heap_base; /* set by the linker */

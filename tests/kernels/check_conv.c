@@ -63,17 +63,19 @@ static void conv_reference(const wai_conv_params *p, const wai_operand *in, cons
                     for (uint32_t ky = 0; ky < p->kernel_h; ky++)
                         for (uint32_t kx = 0; kx < p->kernel_w; kx++)
                             for (uint32_t i = 0; i < p->group_in; i++) {
-                                int iy = (int)(oy * p->stride_h + ky * p->dilation_h) -
-                                         (int)p->pad_top;
-                                int ix = (int)(ox * p->stride_w + kx * p->dilation_w) -
-                                         (int)p->pad_left;
+                                int iy =
+                                    (int)(oy * p->stride_h + ky * p->dilation_h) - (int)p->pad_top;
+                                int ix =
+                                    (int)(ox * p->stride_w + kx * p->dilation_w) - (int)p->pad_left;
                                 if (iy < 0 || iy >= (int)xd[1] || ix < 0 || ix >= (int)xd[2])
                                     continue;
                                 uint32_t c = o / p->group_out * p->group_in + i;
-                                y[at] += (double)x[((n * xd[1] + (uint32_t)iy) * xd[2] +
-                                                    (uint32_t)ix) * xd[3] + c] *
-                                         w[((o * p->kernel_h + ky) * p->kernel_w + kx) *
-                                               p->group_in + i];
+                                y[at] +=
+                                    (double)x[((n * xd[1] + (uint32_t)iy) * xd[2] + (uint32_t)ix) *
+                                                  xd[3] +
+                                              c] *
+                                    w[((o * p->kernel_h + ky) * p->kernel_w + kx) * p->group_in +
+                                      i];
                             }
                 }
 }
@@ -92,14 +94,15 @@ static void deconv_reference(const wai_conv_params *p, const wai_operand *in,
                     for (uint32_t ky = 0; ky < p->kernel_h; ky++)
                         for (uint32_t kx = 0; kx < p->kernel_w; kx++)
                             for (uint32_t j = 0; j < p->group_out; j++) {
-                                int oy = (int)(iy * p->stride_h + ky * p->dilation_h) -
-                                         (int)p->pad_top;
-                                int ox = (int)(ix * p->stride_w + kx * p->dilation_w) -
-                                         (int)p->pad_left;
+                                int oy =
+                                    (int)(iy * p->stride_h + ky * p->dilation_h) - (int)p->pad_top;
+                                int ox =
+                                    (int)(ix * p->stride_w + kx * p->dilation_w) - (int)p->pad_left;
                                 if (oy < 0 || oy >= (int)yd[1] || ox < 0 || ox >= (int)yd[2])
                                     continue;
                                 uint32_t o = c / p->group_in * p->group_out + j;
-                                y[((n * yd[1] + (uint32_t)oy) * yd[2] + (uint32_t)ox) * yd[3] + o] +=
+                                y[((n * yd[1] + (uint32_t)oy) * yd[2] + (uint32_t)ox) * yd[3] +
+                                  o] +=
                                     (double)x[((n * xd[1] + iy) * xd[2] + ix) * xd[3] + c] *
                                     w[((o * p->kernel_h + ky) * p->kernel_w + kx) * p->group_in +
                                       c % p->group_in];
@@ -137,8 +140,14 @@ static void fail(const subject *s, const char *what, const char *detail) {
 }
 
 static wai_step make_step(subject *s, wai_operand *in, uint32_t in_count) {
-    return (wai_step){.op = s->op, .kernel = s->kernel, .params = &s->params, .where = "test",
-                      .in = in, .out = &s->out, .in_count = in_count, .out_count = 1};
+    return (wai_step){.op = s->op,
+                      .kernel = s->kernel,
+                      .params = &s->params,
+                      .where = "test",
+                      .in = in,
+                      .out = &s->out,
+                      .in_count = in_count,
+                      .out_count = 1};
 }
 
 static uint32_t *packed_flag(subject *s) {
@@ -376,8 +385,8 @@ static void check_random_fc(void) {
  * unseen. One tile of 8 output channels, bias first, then one row per input. */
 static void check_layout(void) {
     subject s = {.op = &wai_op_conv2d, .kernel = &wai_op_conv2d_kernel, .text = "layout"};
-    s.params.conv = (wai_conv_params){1, 2, 8, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0,
-                                      -INFINITY, INFINITY};
+    s.params.conv =
+        (wai_conv_params){1, 2, 8, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, -INFINITY, INFINITY};
     uint32_t xd[4] = {1, 1, 1, 2}, wd[4] = {8, 1, 1, 2};
     s.in[0] = (wai_operand){wai_type_make(WAI_F32, 4, xd), random_floats(2), false};
     s.in[1] = (wai_operand){wai_type_make(WAI_F32, 4, wd), random_floats(16), true};

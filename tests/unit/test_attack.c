@@ -50,8 +50,6 @@ static void assert_refused(wai_status status, const wai_diag *diag) {
     assert_int_not_equal(diag->message[0], 0);
 }
 
-
-
 static wai_status open_and_run(const uint8_t *data, size_t size, wai_diag *diag) {
     wai_session *session;
     wai_status status = wai_session_open(&session, (wai_bytes){data, size}, NULL, diag);
@@ -207,7 +205,8 @@ static void test_open_without_memory(void **state) {
         wai_options options = {{0}, &allocator};
         wai_session *session;
         wai_diag diag;
-        wai_status status = wai_session_open(&session, (wai_bytes){package, package_size}, &options, &diag);
+        wai_status status =
+            wai_session_open(&session, (wai_bytes){package, package_size}, &options, &diag);
         wai_session_close(session);
         assert_int_equal(f.live, 0);
         if (status == WAI_OK) {

@@ -23,7 +23,8 @@ static void assert_fails(const msg *model, wai_status status, const char *where,
     wai_package *package;
     wai_diag diag;
     wai_compile_options options = {.optimize = 1};
-    assert_int_equal(wai_compile(&package, (wai_bytes){model->data, model->size}, &options, &diag), status);
+    assert_int_equal(wai_compile(&package, (wai_bytes){model->data, model->size}, &options, &diag),
+                     status);
     assert_null(package);
     assert_string_equal(diag.where, where);
     if (strstr(diag.message, text) == NULL) {
@@ -31,7 +32,8 @@ static void assert_fails(const msg *model, wai_status status, const char *where,
     }
 }
 
-static void assert_graph_fails(const msg *graph, wai_status status, const char *where, const char *text) {
+static void assert_graph_fails(const msg *graph, wai_status status, const char *where,
+                               const char *text) {
     msg model = onnx_model(graph, 13);
     assert_fails(&model, status, where, text);
 }
@@ -95,7 +97,8 @@ static void test_declared_output_differs(void **state) {
     (void)state;
     msg nodes[] = {onnx_node("r", "ReduceSum", "x", "y")};
     msg graph = simple_graph(nodes, 1);
-    assert_graph_fails(&graph, WAI_ERR_MALFORMED, "y", "declared with another type or shape than the f32[1,1]");
+    assert_graph_fails(&graph, WAI_ERR_MALFORMED, "y",
+                       "declared with another type or shape than the f32[1,1]");
 }
 
 static msg with_initializer(const msg *tensor) {
@@ -118,11 +121,15 @@ static void test_bad_initializers(void **state) {
         wai_status status;
         const char *text;
     } rows[] = {
-        {onnx_tensor("weight", 1, 1, four, data, 12), WAI_ERR_MALFORMED, "raw_data holds 12 bytes, the dims need 16"},
-        {onnx_tensor("weight", 1, 2, huge, data, 16), WAI_ERR_MALFORMED, "axis 0 of the tensor is 2147483648"},
+        {onnx_tensor("weight", 1, 1, four, data, 12), WAI_ERR_MALFORMED,
+         "raw_data holds 12 bytes, the dims need 16"},
+        {onnx_tensor("weight", 1, 2, huge, data, 16), WAI_ERR_MALFORMED,
+         "axis 0 of the tensor is 2147483648"},
         {onnx_tensor("weight", 1, 3, large, data, 16), WAI_ERR_LIMIT, "larger than"},
-        {onnx_tensor("weight", 1, 1, negative, data, 16), WAI_ERR_MALFORMED, "axis 0 of the tensor is -4"},
-        {onnx_tensor("weight", 1, 1, hundred_million, data, 16), WAI_ERR_MALFORMED, "the file holds"},
+        {onnx_tensor("weight", 1, 1, negative, data, 16), WAI_ERR_MALFORMED,
+         "axis 0 of the tensor is -4"},
+        {onnx_tensor("weight", 1, 1, hundred_million, data, 16), WAI_ERR_MALFORMED,
+         "the file holds"},
         {onnx_tensor("weight", 8, 1, four, data, 16), WAI_ERR_UNSUPPORTED, "ONNX type 8"},
         {onnx_tensor("weight", 1, 1, four, data, 16), WAI_ERR_UNSUPPORTED, "external data"},
     };
@@ -184,7 +191,8 @@ static uint32_t first_dim(const char *name, uint32_t value) {
     wai_package *package;
     wai_session *session;
     wai_tensor input;
-    assert_int_equal(wai_compile(&package, (wai_bytes){model.data, model.size}, &options, NULL), WAI_OK);
+    assert_int_equal(wai_compile(&package, (wai_bytes){model.data, model.size}, &options, NULL),
+                     WAI_OK);
     assert_int_equal(wai_session_open(&session, wai_package_bytes(package), NULL, NULL), WAI_OK);
     assert_int_equal(wai_session_input(session, 0, &input), WAI_OK);
     assert_string_equal(input.name, "x");
@@ -203,7 +211,8 @@ static void test_dims(void **state) {
     wai_compile_options options = {.dims = &dim, .dim_count = 1};
     wai_package *package;
     wai_diag diag;
-    assert_int_equal(wai_compile(&package, (wai_bytes){model.data, model.size}, &options, &diag), WAI_ERR_ARGUMENT);
+    assert_int_equal(wai_compile(&package, (wai_bytes){model.data, model.size}, &options, &diag),
+                     WAI_ERR_ARGUMENT);
     assert_string_equal(diag.where, "m");
 }
 
@@ -248,13 +257,20 @@ static void test_deterministic(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_operator),   cmocka_unit_test(test_cycle),
-        cmocka_unit_test(test_missing_input),      cmocka_unit_test(test_unknown_attribute),
-        cmocka_unit_test(test_name_twice),         cmocka_unit_test(test_output_not_written),
-        cmocka_unit_test(test_wrong_shape),        cmocka_unit_test(test_declared_output_differs),
-        cmocka_unit_test(test_bad_initializers),   cmocka_unit_test(test_input_of_2_31),
-        cmocka_unit_test(test_opsets),             cmocka_unit_test(test_not_onnx),
-        cmocka_unit_test(test_dims),               cmocka_unit_test(test_collects_problems),
+        cmocka_unit_test(test_unknown_operator),
+        cmocka_unit_test(test_cycle),
+        cmocka_unit_test(test_missing_input),
+        cmocka_unit_test(test_unknown_attribute),
+        cmocka_unit_test(test_name_twice),
+        cmocka_unit_test(test_output_not_written),
+        cmocka_unit_test(test_wrong_shape),
+        cmocka_unit_test(test_declared_output_differs),
+        cmocka_unit_test(test_bad_initializers),
+        cmocka_unit_test(test_input_of_2_31),
+        cmocka_unit_test(test_opsets),
+        cmocka_unit_test(test_not_onnx),
+        cmocka_unit_test(test_dims),
+        cmocka_unit_test(test_collects_problems),
         cmocka_unit_test(test_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,8 @@ static void test_arguments(void **state) {
     (void)state;
     wai_session *session = (wai_session *)1;
     wai_diag diag;
-    assert_int_equal(wai_session_open(&session, (wai_bytes){NULL, 0}, NULL, &diag), WAI_ERR_ARGUMENT);
+    assert_int_equal(wai_session_open(&session, (wai_bytes){NULL, 0}, NULL, &diag),
+                     WAI_ERR_ARGUMENT);
     assert_null(session);
     assert_int_equal(wai_session_open(NULL, (wai_bytes){NULL, 0}, NULL, &diag), WAI_ERR_ARGUMENT);
     wai_session_close(NULL);
@@ -107,7 +108,8 @@ static void test_limit(void **state) {
     wai_options options = {{1000}, NULL};
     wai_session *session;
     wai_diag diag;
-    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, &diag), WAI_ERR_LIMIT);
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, &diag),
+                     WAI_ERR_LIMIT);
     assert_non_null(strstr(diag.message, "1000"));
     wai_package_free(package);
 }
@@ -137,7 +139,8 @@ static void test_run_allocates_nothing(void **state) {
     wai_options options = {{0}, &allocator};
     wai_session *session;
     wai_tensor input;
-    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, NULL), WAI_OK);
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, NULL),
+                     WAI_OK);
     wai_session_input(session, 0, &input);
     sealed = true;
     for (int i = 0; i < 3; i++) {
@@ -152,8 +155,10 @@ static void test_run_allocates_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dead_after_failure),  cmocka_unit_test(test_two_sessions_share_nothing),
-        cmocka_unit_test(test_arguments),           cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_dead_after_failure),
+        cmocka_unit_test(test_two_sessions_share_nothing),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_run_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
