@@ -20,7 +20,7 @@ const loadCommand = (name) => import(`./commands/${name}.mjs`);
 
 function version() {
   const header = readFileSync(new URL('../core/include/wasmai.h', import.meta.url), 'utf8');
-  return /#define WAI_VERSION "([^"]+)"/.exec(header)?.[1] ?? 'unknown';
+  return /#define WAI_VERSION +"([^"]+)"/.exec(header)?.[1] ?? 'unknown';
 }
 
 /**

@@ -26,7 +26,7 @@ const exportsOf = (module) =>
 
 /** A number of limits.h. */
 function limit(name) {
-  const value = new RegExp(`#define ${name} \\((\\d+)u \\* (\\d+)u\\)`).exec(
+  const value = new RegExp(`#define ${name} +\\((\\d+)u \\* (\\d+)u\\)`).exec(
     text('core/base/limits.h'),
   );
   assert.ok(value, `limits.h defines ${name}`);
