@@ -30,7 +30,7 @@ test('the version is the one of wasmai.h, also from another folder', (t) => {
   const header = readFileSync(new URL('../../core/include/wasmai.h', import.meta.url), 'utf8');
   const script = new URL('../../harness/cli.mjs', import.meta.url).pathname;
   const out = execFileSync(process.execPath, [script, '--version'], { cwd: folderFor(t) });
-  assert.equal(String(out).trim(), /WAI_VERSION "(.*)"/.exec(header)?.[1]);
+  assert.equal(String(out).trim(), /WAI_VERSION +"(.*)"/.exec(header)?.[1]);
 });
 
 test('a bad command line has code 2 and a suggestion', async () => {
