@@ -70,6 +70,7 @@ const char *wai_attr_string(wai_lower *l, const char *name, const char *fallback
 /* Returns the count (0 when absent); more than capacity is refused. */
 uint32_t wai_attr_ints(wai_lower *l, const char *name, int64_t *out, uint32_t capacity);
 uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t capacity);
+uint32_t wai_attr_strings(wai_lower *l, const char *name, const char **out, uint32_t capacity);
 /* A tensor attribute as a constant value, or NULL when absent. */
 wai_value *wai_attr_tensor(wai_lower *l, const char *name);
 /* Mark as read and known to be without effect on inference. */
@@ -88,5 +89,8 @@ uint32_t wai_lower_dim(wai_lower *l, int64_t dim, const char *what);
 #define WAI_ONNX(name, symbol, first, last) void wai_lower_##symbol(wai_lower *l);
 #include "onnx/onnx.def"
 #undef WAI_ONNX
+#define WAI_MICROSOFT(name, symbol) void wai_lower_##symbol(wai_lower *l);
+#include "onnx/microsoft.def"
+#undef WAI_MICROSOFT
 
 #endif
