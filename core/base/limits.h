@@ -44,6 +44,13 @@
 #define WAI_MAX_FOLD_WORK   (1ull << 35)
 #define WAI_SMALL_FOLD_WORK (1ull << 16)
 
+/* Bodies of If, Loop and Scan inside each other, and iterations of one loop:
+ * loops are unrolled. Bodies' nodes of one compilation, each time they are
+ * imported, plus iterations: loops in loops must not run away. */
+#define WAI_MAX_BODY_DEPTH 8u
+#define WAI_MAX_UNROLL     1024u
+#define WAI_MAX_BODY_WORK  65536u
+
 /* Names end up in messages and in the package. */
 #define WAI_MAX_NAME 512u
 

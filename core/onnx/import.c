@@ -133,7 +133,8 @@ static wai_status add_input(wai_importer *im, const wai_onnx_io *io) {
         return g->status;
     }
     g->inputs[g->input_count++] = (wai_graph_io){io->name, value};
-    return wai_import_define(im, io->name, type.dtype == WAI_F16 ? wai_emit_cast(g, value, WAI_F32) : value);
+    return wai_import_define(im, io->name,
+                             type.dtype == WAI_F16 ? wai_emit_cast(g, value, WAI_F32) : value);
 }
 
 static wai_status add_inputs(wai_importer *im) {

@@ -134,13 +134,13 @@ uint32_t wai_attr_ints(wai_lower *l, const char *name, int64_t *out, uint32_t ca
     if (attr == NULL) {
         return 0;
     }
-    if (attr->count > capacity) {
+    if (attr->int_count > capacity) {
         WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u numbers, at most %u are possible", name,
-                         l->op_type, attr->count, capacity);
+                         l->op_type, attr->int_count, capacity);
         return 0;
     }
-    memcpy(out, attr->ints, attr->count * sizeof *out);
-    return attr->count;
+    memcpy(out, attr->ints, attr->int_count * sizeof *out);
+    return attr->int_count;
 }
 
 uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t capacity) {
@@ -148,13 +148,37 @@ uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t ca
     if (attr == NULL) {
         return 0;
     }
-    if (attr->count > capacity) {
+    if (attr->float_count > capacity) {
         WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u numbers, at most %u are possible", name,
-                         l->op_type, attr->count, capacity);
+                         l->op_type, attr->float_count, capacity);
         return 0;
     }
-    memcpy(out, attr->floats, attr->count * sizeof *out);
-    return attr->count;
+    memcpy(out, attr->floats, attr->float_count * sizeof *out);
+    return attr->float_count;
+}
+
+uint32_t wai_attr_strings(wai_lower *l, const char *name, const char **out, uint32_t capacity) {
+    const wai_onnx_attr *attr = typed(l, name, WAI_ONNX_ATTR_STRINGS);
+    if (attr == NULL) {
+        return 0;
+    }
+    if (attr->string_count > capacity) {
+        WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u texts, at most %u are possible", name,
+                         l->op_type, attr->string_count, capacity);
+        return 0;
+    }
+    for (uint32_t i = 0; i < attr->string_count; i++) {
+        out[i] = attr->strings[i];
+    }
+    return attr->string_count;
+}
+
+wai_bytes wai_attr_graph(wai_lower *l, const char *name) {
+    const wai_onnx_attr *attr = typed(l, name, WAI_ONNX_ATTR_GRAPH);
+    if ((attr == NULL || attr->graph.data == NULL) && !wai_lower_failed(l)) {
+        WAI_LOWER_REFUSE(l, "%s has no graph %s", l->op_type, name);
+    }
+    return attr != NULL ? attr->graph : (wai_bytes){NULL, 0};
 }
 
 /* ---- numbers ---- */

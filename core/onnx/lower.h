@@ -19,10 +19,12 @@
 #include "graph/graph.h"
 
 struct wai_onnx_node;
+struct wai_importer;
 
 typedef struct wai_lower {
     wai_graph *graph;
     const struct wai_onnx_node *node;
+    struct wai_importer *importer; /* for bodies: If, Loop, Scan           */
     const char *op_type; /* ONNX name, such as "LogSoftmax"              */
     uint32_t opset;      /* of the node's domain in this model           */
     wai_value **in;      /* NULL entries: absent                         */
@@ -30,6 +32,8 @@ typedef struct wai_lower {
     wai_value **out; /* to set: all that are wanted                  */
     uint32_t out_count;
     uint32_t attrs_read[4]; /* bitmap; kept by the getters                  */
+    bool unknown;           /* a body holds what cannot be imported, and that
+                               is reported: the outputs are not known       */
 } wai_lower;
 
 typedef void (*wai_lower_function)(wai_lower *l);
@@ -73,6 +77,8 @@ uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t ca
 uint32_t wai_attr_strings(wai_lower *l, const char *name, const char **out, uint32_t capacity);
 /* A tensor attribute as a constant value, or NULL when absent. */
 wai_value *wai_attr_tensor(wai_lower *l, const char *name);
+/* The bytes of a graph attribute, which must be there. */
+wai_bytes wai_attr_graph(wai_lower *l, const char *name);
 /* Mark as read and known to be without effect on inference. */
 void wai_attr_ignore(wai_lower *l, const char *name);
 

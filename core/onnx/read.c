@@ -194,32 +194,32 @@ static void read_tensor(reader *r, wai_onnx_tensor *t, wai_bytes message) {
 static void read_ints(reader *r, wai_onnx_attr *a, const field *f, uint32_t capacity) {
     pb_istream_t in = open_message(f->bytes);
     if (f->wire == PB_WT_VARINT) {
-        a->ints[a->count++] = (int64_t)f->value;
+        a->ints[a->int_count++] = (int64_t)f->value;
         return;
     }
     while (in.bytes_left > 0 && wire_is(r, f, PB_WT_STRING, a->name)) {
         uint64_t value;
-        if (a->count == capacity || !pb_decode_varint(&in, &value)) {
+        if (a->int_count == capacity || !pb_decode_varint(&in, &value)) {
             fail(r, WAI_ERR_MALFORMED, f->offset, a->name, "a list of integers is damaged");
             return;
         }
-        a->ints[a->count++] = (int64_t)value;
+        a->ints[a->int_count++] = (int64_t)value;
     }
 }
 
 static void read_floats(reader *r, wai_onnx_attr *a, const field *f) {
     if (f->wire == PB_WT_32BIT) {
         uint32_t word = (uint32_t)f->value;
-        memcpy(&a->floats[a->count++], &word, 4);
+        memcpy(&a->floats[a->float_count++], &word, 4);
     } else if (wire_is(r, f, PB_WT_STRING, a->name)) {
         if (f->bytes.size % 4 != 0) {
             fail(r, WAI_ERR_MALFORMED, f->offset, a->name, "a list of floats is damaged");
             return;
         }
         if (f->bytes.size > 0) {
-            memcpy(&a->floats[a->count], f->bytes.data, f->bytes.size);
+            memcpy(&a->floats[a->float_count], f->bytes.data, f->bytes.size);
         }
-        a->count += (uint32_t)(f->bytes.size / 4);
+        a->float_count += (uint32_t)(f->bytes.size / 4);
     }
 }
 
@@ -227,6 +227,7 @@ static void read_floats(reader *r, wai_onnx_attr *a, const field *f) {
 static void reserve_lists(reader *r, wai_onnx_attr *a, wai_bytes message, uint32_t *int_capacity) {
     size_t ints = 0;
     size_t floats = 0;
+    size_t strings = 0;
     pb_istream_t in = open_message(message);
     field f;
     while (next(r, &in, "attribute", &f)) {
@@ -234,10 +235,13 @@ static void reserve_lists(reader *r, wai_onnx_attr *a, wai_bytes message, uint32
             ints += f.wire == PB_WT_STRING ? f.bytes.size : 1;
         } else if (f.number == 7) {
             floats += f.wire == PB_WT_STRING ? f.bytes.size / 4 : 1;
+        } else if (f.number == 9) {
+            strings++;
         }
     }
     a->ints = take(r, ints + 1, sizeof *a->ints);
     a->floats = take(r, floats + 1, sizeof *a->floats);
+    a->strings = take(r, strings + 1, sizeof *a->strings);
     *int_capacity = (uint32_t)ints;
 }
 
@@ -287,11 +291,21 @@ static void read_attr(reader *r, wai_onnx_attr *a, wai_bytes message) {
                 read_tensor(r, a->tensor, f.bytes);
             }
             break;
+        case 6:
+            if (wire_is(r, &f, PB_WT_STRING, "attribute")) {
+                a->graph = (wai_bytes){f.bytes.data != NULL ? f.bytes.data : message.data,
+                                       f.bytes.size};
+            }
+            break;
         case 7:
             read_floats(r, a, &f);
             break;
         case 8:
             read_ints(r, a, &f, capacity);
+            break;
+        case 9:
+            a->strings[a->string_count++] =
+                f.bytes.size <= WAI_MAX_NAME ? read_text(r, &f, "attribute") : "";
             break;
         case 20:
             a->type = (int32_t)f.value;
@@ -432,18 +446,18 @@ static void check_counts(reader *r, const uint32_t counts[64]) {
     }
 }
 
-static void read_graph(reader *r, wai_onnx_model *m, wai_bytes message) {
+static void read_graph(reader *r, wai_onnx_graph *out, wai_bytes message) {
     uint32_t counts[64];
     count_fields(r, message, "graph", counts);
     check_counts(r, counts);
     if (r->status != WAI_OK) {
         return;
     }
-    m->nodes = take(r, counts[1] + 1u, sizeof *m->nodes);
-    m->initializers = take(r, counts[5] + 1u, sizeof *m->initializers);
-    m->inputs = take(r, counts[11] + 1u, sizeof *m->inputs);
-    m->outputs = take(r, counts[12] + 1u, sizeof *m->outputs);
-    m->node_count = m->initializer_count = m->input_count = m->output_count = 0;
+    out->nodes = take(r, counts[1] + 1u, sizeof *out->nodes);
+    out->initializers = take(r, counts[5] + 1u, sizeof *out->initializers);
+    out->inputs = take(r, counts[11] + 1u, sizeof *out->inputs);
+    out->outputs = take(r, counts[12] + 1u, sizeof *out->outputs);
+    out->node_count = out->initializer_count = out->input_count = out->output_count = 0;
     pb_istream_t in = open_message(message);
     field f;
     while (next(r, &in, "graph", &f)) {
@@ -453,19 +467,27 @@ static void read_graph(reader *r, wai_onnx_model *m, wai_bytes message) {
         }
         switch (f.number) {
         case 1:
-            read_node(r, &m->nodes[m->node_count++], f.bytes);
+            read_node(r, &out->nodes[out->node_count++], f.bytes);
             break;
         case 5:
-            read_tensor(r, &m->initializers[m->initializer_count++], f.bytes);
+            read_tensor(r, &out->initializers[out->initializer_count++], f.bytes);
             break;
         case 11:
-            read_io(r, &m->inputs[m->input_count++], f.bytes);
+            read_io(r, &out->inputs[out->input_count++], f.bytes);
             break;
         default:
-            read_io(r, &m->outputs[m->output_count++], f.bytes);
+            read_io(r, &out->outputs[out->output_count++], f.bytes);
             break;
         }
     }
+}
+
+wai_status wai_onnx_read_graph(wai_onnx_graph *out, wai_bytes message, const wai_onnx_model *model,
+                               wai_arena *arena, wai_diag *diag) {
+    memset(out, 0, sizeof *out);
+    reader r = {arena, diag, model->file, WAI_OK};
+    read_graph(&r, out, message);
+    return r.status;
 }
 
 static void read_opset(reader *r, wai_onnx_opset *opset, wai_bytes message) {
@@ -483,6 +505,7 @@ static void read_opset(reader *r, wai_onnx_opset *opset, wai_bytes message) {
 
 wai_status wai_onnx_read(wai_onnx_model *out, wai_bytes file, wai_arena *arena, wai_diag *diag) {
     memset(out, 0, sizeof *out);
+    out->file = file.data;
     reader r = {arena, diag, file.data, WAI_OK};
     if (file.size == 0) {
         return wai_fail(diag, WAI_ERR_MALFORMED, "file", "the file is empty");
@@ -507,7 +530,7 @@ wai_status wai_onnx_read(wai_onnx_model *out, wai_bytes file, wai_arena *arena, 
         if (f.number == 1) {
             out->ir_version = (int64_t)f.value;
         } else if (f.number == 7 && wire_is(&r, &f, PB_WT_STRING, "graph")) {
-            read_graph(&r, out, f.bytes);
+            read_graph(&r, &out->graph, f.bytes);
         } else if (f.number == 8 && wire_is(&r, &f, PB_WT_STRING, "opset_import")) {
             read_opset(&r, &out->opsets[out->opset_count++], f.bytes);
         }

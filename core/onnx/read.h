@@ -59,9 +59,11 @@ typedef struct wai_onnx_attr {
     int64_t i;
     const char *s;
     wai_onnx_tensor *tensor;
+    wai_bytes graph; /* the GraphProto: read when it is taken; NULL: absent  */
     int64_t *ints;
     float *floats;
-    uint32_t count; /* of ints or floats                                    */
+    const char **strings;
+    uint32_t int_count, float_count, string_count;
 } wai_onnx_attr;
 
 typedef struct wai_onnx_node {
@@ -92,17 +94,27 @@ typedef struct wai_onnx_opset {
     int64_t version;
 } wai_onnx_opset;
 
-typedef struct wai_onnx_model {
-    int64_t ir_version;
-    wai_onnx_opset *opsets;
-    uint32_t opset_count;
+typedef struct wai_onnx_graph {
     wai_onnx_node *nodes;
     wai_onnx_tensor *initializers;
     wai_onnx_io *inputs, *outputs;
     uint32_t node_count, initializer_count, input_count, output_count;
+} wai_onnx_graph;
+
+typedef struct wai_onnx_model {
+    const uint8_t *file; /* its first byte: offsets count from here         */
+    int64_t ir_version;
+    wai_onnx_opset *opsets;
+    uint32_t opset_count;
+    wai_onnx_graph graph;
 } wai_onnx_model;
 
 wai_status wai_onnx_read(wai_onnx_model *out, wai_bytes file, wai_arena *arena, wai_diag *diag);
+
+/* The GraphProto `message` of an attribute (the body of If, Loop, Scan). The
+ * graphs in its own nodes stay bytes, so nothing here nests. */
+wai_status wai_onnx_read_graph(wai_onnx_graph *out, wai_bytes message, const wai_onnx_model *model,
+                               wai_arena *arena, wai_diag *diag);
 
 /* Bytes of one element of an ONNX data type that tensors may have here; 0 for
  * others (strings, complex, bfloat16, 8- and 4-bit floats). */
