@@ -1,7 +1,8 @@
 /*
  * control.c - If, Loop and Scan, as far as the compiler can follow them: the
- * branch that a constant condition takes is imported in the node's place, a
- * loop of known length is unrolled. Nothing of them is left in the graph.
+ * branch that a constant condition takes is imported in the node's place, of
+ * another If both branches; a loop of known length is unrolled. Nothing of them
+ * is left in the graph.
  *
  * Bodies nest by recursion (a body's node is imported like any other), no
  * deeper than WAI_MAX_BODY_DEPTH.
@@ -97,8 +98,7 @@ static bool body_run(wai_lower *l, body *b) {
     return !wai_lower_failed(l) && !l->unknown;
 }
 
-/* A constant bool of one element. False when it is none: declined. */
-static bool constant_bool(wai_lower *l, const wai_value *value, const char *what, bool *out) {
+static bool is_one_bool(wai_lower *l, const wai_value *value, const char *what) {
     if (wai_lower_failed(l)) {
         return false;
     }
@@ -108,7 +108,15 @@ static bool constant_bool(wai_lower *l, const wai_value *value, const char *what
                          wai_type_text(&value->type, text));
         return false;
     }
-    if (value->data == NULL) {
+    return true;
+}
+
+/* The value of a bool that must be constant. */
+static bool constant_bool(wai_lower *l, const wai_value *value, const char *what, bool *out) {
+    if (!is_one_bool(l, value, what)) {
+        return false;
+    }
+    if (!wai_value_is_constant(value)) {
         WAI_LOWER_DECLINE(l, "%s of %s must be a constant: it is computed when the model runs",
                           what, l->op_type);
         return false;
@@ -119,22 +127,63 @@ static bool constant_bool(wai_lower *l, const wai_value *value, const char *what
 
 /* ---- If ---- */
 
-void wai_lower_if(wai_lower *l) {
-    bool taken = false;
+/* One branch, its outputs into out[0..l->out_count). */
+static void import_branch(wai_lower *l, const char *attr, wai_value **out) {
     body b;
-    wai_attr_ignore(l, "then_branch");
-    wai_attr_ignore(l, "else_branch");
-    if (!constant_bool(l, wai_lower_input(l, 0), "the condition", &taken) ||
-        !body_open(l, taken ? "then_branch" : "else_branch", &b)) {
+    if (!body_open(l, attr, &b)) {
         return;
     }
     if (b.graph.input_count != 0 || b.graph.output_count < l->out_count) {
-        WAI_LOWER_REFUSE(l, "the branch has %u inputs and %u outputs, 0 and %u are expected",
+        WAI_LOWER_REFUSE(l, "%s has %u inputs and %u outputs, 0 and %u are expected", attr,
                          b.graph.input_count, b.graph.output_count, l->out_count);
     } else if (body_run(l, &b)) {
-        memcpy(l->out, b.out, l->out_count * sizeof *l->out);
+        memcpy(out, b.out, l->out_count * sizeof *out);
     }
     body_close(l);
+}
+
+/*
+ * A condition that only a run knows: both branches are computed, and `where`
+ * takes the outputs of one. Branches have no effects but their outputs, so this
+ * is what If means; it costs the time of both, which keeps the certificate
+ * exact. It needs outputs of one type.
+ */
+static void select_branch(wai_lower *l, wai_value *condition) {
+    wai_value **both = take(l, 2 * (size_t)l->out_count);
+    if (wai_lower_failed(l)) {
+        return;
+    }
+    condition = wai_emit_reshape(l->graph, condition, 0, NULL);
+    import_branch(l, "then_branch", both);
+    import_branch(l, "else_branch", both + l->out_count);
+    for (uint32_t i = 0; i < l->out_count && !wai_lower_failed(l) && !l->unknown; i++) {
+        wai_value *in[3] = {condition, both[i], both[l->out_count + i]};
+        char text_then[WAI_TYPE_TEXT], text_else[WAI_TYPE_TEXT];
+        if (!wai_type_equal(&in[1]->type, &in[2]->type)) {
+            WAI_LOWER_DECLINE(l,
+                              "the condition of If must be a constant: output %u is %s in one "
+                              "branch and %s in the other",
+                              i, wai_type_text(&in[1]->type, text_then),
+                              wai_type_text(&in[2]->type, text_else));
+            return;
+        }
+        l->out[i] = wai_emit(l->graph, &wai_op_where, NULL, in, 3);
+    }
+}
+
+void wai_lower_if(wai_lower *l) {
+    bool taken = false;
+    wai_value *condition = wai_lower_input(l, 0);
+    wai_attr_ignore(l, "then_branch");
+    wai_attr_ignore(l, "else_branch");
+    if (!is_one_bool(l, condition, "the condition")) {
+        return;
+    }
+    if (!wai_value_is_constant(condition)) {
+        select_branch(l, condition);
+    } else if (constant_bool(l, condition, "the condition", &taken)) {
+        import_branch(l, taken ? "then_branch" : "else_branch", l->out);
+    }
 }
 
 /* ---- outputs that collect one value of every iteration ---- */
