@@ -23,7 +23,6 @@ const MODELS = [
   'deeplabv3-mnv2',
   'ppocr-v3-en-det',
   'magika',
-  'silero-vad-ifless',
 ];
 
 const RUNNERS = [
