@@ -1,8 +1,8 @@
 /* binary.c - elementwise functions of two tensors: meaning and lowering. */
 #include <string.h>
 
-#include "base/limits.h"
 #include "onnx/lower.h"
+#include "ops/broadcast.h"
 #include "ops/emit.h"
 
 static const char *const kind_names[] = {
@@ -36,33 +36,22 @@ static bool takes(uint32_t kind, wai_dtype dtype) {
 
 static wai_status infer(wai_signature *s) {
     const wai_binary_params *p = s->params;
-    const wai_type *a = s->in[0], *b = s->in[1];
-    char text_a[WAI_TYPE_TEXT], text_b[WAI_TYPE_TEXT];
     if (p->kind < WAI_BINARY_ADD || p->kind > WAI_BINARY_XOR) {
         return WAI_REFUSE(s, "kind %u is no binary function", p->kind);
     }
-    if (a == NULL || b == NULL) {
-        return WAI_REFUSE(s, "input %d is absent", a == NULL ? 0 : 1);
+    wai_status status = wai_broadcast_infer(s, kind_names[p->kind], 0);
+    if (status != WAI_OK) {
+        return status;
     }
-    const char *name = kind_names[p->kind];
-    if (a->dtype != b->dtype) {
-        return WAI_REFUSE(s, "%s of %s and %s: dtypes differ", name, wai_dtype_name(a->dtype),
-                          wai_dtype_name(b->dtype));
-    }
+    const wai_type *a = s->in[0], *b = s->in[1];
     if (!takes(p->kind, a->dtype)) {
-        return WAI_DECLINE(s, "%s of %s is not supported", name, wai_dtype_name(a->dtype));
-    }
-    if (!wai_type_broadcast(&s->out[0], a, b)) {
-        return WAI_REFUSE(s, "%s and %s do not broadcast", wai_type_text(a, text_a),
-                          wai_type_text(b, text_b));
+        return WAI_DECLINE(s, "%s of %s is not supported", kind_names[p->kind],
+                           wai_dtype_name(a->dtype));
     }
     if (p->kind == WAI_BINARY_PRELU && !wai_type_equal(&s->out[0], a)) {
+        char text_a[WAI_TYPE_TEXT], text_b[WAI_TYPE_TEXT];
         return WAI_REFUSE(s, "slope %s does not broadcast to %s", wai_type_text(b, text_b),
                           wai_type_text(a, text_a));
-    }
-    if (!wai_type_is_valid(&s->out[0])) {
-        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s and %s broadcast to over %u bytes",
-                        wai_type_text(a, text_a), wai_type_text(b, text_b), WAI_MAX_TENSOR_SIZE);
     }
     return WAI_OK;
 }

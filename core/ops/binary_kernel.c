@@ -171,17 +171,6 @@ static void join_integers(uint32_t kind, wai_dtype dtype, uint8_t *out, const ui
 
 /* ---- step ---------------------------------------------------------------- */
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    wai_broadcast *b = wai_pool_alloc(pool, sizeof *b);
-    if (b == NULL) {
-        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *b);
-    }
-    const wai_type *in[] = {&step->in[0].type, &step->in[1].type};
-    wai_broadcast_init(b, &step->out[0].type, in, 2);
-    step->state = b;
-    return WAI_OK;
-}
-
 /*
  * Rows of a few channels against one such row (a picture minus its means):
  * the row, repeated in a buffer, makes long rows of the short ones. `which` is
@@ -238,4 +227,4 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     return WAI_OK;
 }
 
-const wai_kernel wai_op_binary_kernel = {.prepare = prepare, .run = run};
+const wai_kernel wai_op_binary_kernel = {.prepare = wai_broadcast_prepare, .run = run};

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
 /* Axis `i` steps over the inputs as axis `j` inside it does as a whole. */
 static bool joins(const wai_broadcast *b, uint32_t i, size_t strides[][WAI_MAX_RANK],
                   const uint32_t *dims, uint32_t axis) {
@@ -61,4 +63,40 @@ void wai_broadcast_next(const wai_broadcast *b, wai_broadcast_place *place) {
         }
         place->index[i] = 0;
     }
+}
+
+wai_status wai_broadcast_infer(wai_signature *s, const char *name, wai_dtype dtype) {
+    const wai_type *a = s->in[0], *b = s->in[1];
+    char text_a[WAI_TYPE_TEXT], text_b[WAI_TYPE_TEXT];
+    if (a == NULL || b == NULL) {
+        return WAI_REFUSE(s, "input %d is absent", a == NULL ? 0 : 1);
+    }
+    if (a->dtype != b->dtype) {
+        return WAI_REFUSE(s, "%s of %s and %s: dtypes differ", name, wai_dtype_name(a->dtype),
+                          wai_dtype_name(b->dtype));
+    }
+    if (!wai_type_broadcast(&s->out[0], a, b)) {
+        return WAI_REFUSE(s, "%s and %s do not broadcast", wai_type_text(a, text_a),
+                          wai_type_text(b, text_b));
+    }
+    s->out[0].dtype = dtype != 0 ? dtype : a->dtype;
+    if (!wai_type_is_valid(&s->out[0])) {
+        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s and %s broadcast to over %u bytes",
+                        wai_type_text(a, text_a), wai_type_text(b, text_b), WAI_MAX_TENSOR_SIZE);
+    }
+    return WAI_OK;
+}
+
+wai_status wai_broadcast_prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    wai_broadcast *b = wai_pool_alloc(pool, sizeof *b);
+    if (b == NULL) {
+        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *b);
+    }
+    const wai_type *in[WAI_BROADCAST_INPUTS];
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        in[i] = &step->in[i].type;
+    }
+    wai_broadcast_init(b, &step->out[0].type, in, step->in_count);
+    step->state = b;
+    return WAI_OK;
 }

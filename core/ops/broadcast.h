@@ -34,4 +34,13 @@ typedef struct wai_broadcast_place {
 
 void wai_broadcast_next(const wai_broadcast *b, wai_broadcast_place *place);
 
+/*
+ * For infer: two inputs that are there, of one dtype and broadcast to out[0],
+ * which gets `dtype` (0: that of the inputs). `name` is for messages.
+ */
+wai_status wai_broadcast_infer(wai_signature *s, const char *name, wai_dtype dtype);
+
+/* As a kernel's prepare: step->state is the wai_broadcast of all its inputs. */
+wai_status wai_broadcast_prepare(wai_step *step, wai_pool *pool, wai_diag *diag);
+
 #endif

@@ -1,7 +1,6 @@
 /* compare.c - elementwise comparison of two tensors to bool. */
 #include <string.h>
 
-#include "base/limits.h"
 #include "onnx/lower.h"
 #include "ops/broadcast.h"
 #include "ops/emit.h"
@@ -21,36 +20,22 @@ static const wai_field fields[] = {
     WAI_FIELD_ENUM(wai_compare_params, kind, kind_names),
 };
 
+static bool takes(uint32_t kind, wai_dtype dtype) {
+    return dtype == WAI_F32 || wai_dtype_is_integer(dtype) ||
+           (dtype == WAI_BOOL && kind == WAI_COMPARE_EQUAL);
+}
+
 static wai_status infer(wai_signature *s) {
     const wai_compare_params *p = s->params;
-    const wai_type *a = s->in[0], *b = s->in[1];
-    char text_a[WAI_TYPE_TEXT], text_b[WAI_TYPE_TEXT];
     if (p->kind < WAI_COMPARE_EQUAL || p->kind > WAI_COMPARE_GREATER_OR_EQUAL) {
         return WAI_REFUSE(s, "kind %u is no comparison", p->kind);
     }
-    if (a == NULL || b == NULL) {
-        return WAI_REFUSE(s, "input %d is absent", a == NULL ? 0 : 1);
-    }
-    if (a->dtype != b->dtype) {
-        return WAI_REFUSE(s, "%s of %s and %s: dtypes differ", kind_names[p->kind],
-                          wai_dtype_name(a->dtype), wai_dtype_name(b->dtype));
-    }
-    bool known = a->dtype == WAI_F32 || wai_dtype_is_integer(a->dtype) ||
-                 (a->dtype == WAI_BOOL && p->kind == WAI_COMPARE_EQUAL);
-    if (!known) {
+    wai_status status = wai_broadcast_infer(s, kind_names[p->kind], WAI_BOOL);
+    if (status == WAI_OK && !takes(p->kind, s->in[0]->dtype)) {
         return WAI_DECLINE(s, "%s of %s is not supported", kind_names[p->kind],
-                           wai_dtype_name(a->dtype));
+                           wai_dtype_name(s->in[0]->dtype));
     }
-    if (!wai_type_broadcast(&s->out[0], a, b)) {
-        return WAI_REFUSE(s, "%s and %s do not broadcast", wai_type_text(a, text_a),
-                          wai_type_text(b, text_b));
-    }
-    s->out[0].dtype = WAI_BOOL;
-    if (!wai_type_is_valid(&s->out[0])) {
-        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s and %s broadcast to over %u bytes",
-                        wai_type_text(a, text_a), wai_type_text(b, text_b), WAI_MAX_TENSOR_SIZE);
-    }
-    return WAI_OK;
+    return status;
 }
 
 const wai_op wai_op_compare = {
@@ -96,17 +81,6 @@ static void compare_integers(uint32_t kind, wai_dtype dtype, uint8_t *out, const
     }
 }
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    wai_broadcast *b = wai_pool_alloc(pool, sizeof *b);
-    if (b == NULL) {
-        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *b);
-    }
-    const wai_type *in[] = {&step->in[0].type, &step->in[1].type};
-    wai_broadcast_init(b, &step->out[0].type, in, 2);
-    step->state = b;
-    return WAI_OK;
-}
-
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_broadcast *b = step->state;
@@ -137,7 +111,7 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     return WAI_OK;
 }
 
-const wai_kernel wai_op_compare_kernel = {.prepare = prepare, .run = run};
+const wai_kernel wai_op_compare_kernel = {.prepare = wai_broadcast_prepare, .run = run};
 
 /* ---- ONNX --------------------------------------------------------------- */
 

@@ -42,15 +42,12 @@ const wai_op wai_op_expand = {
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_type *in = &step->in[0].type, *out = &step->out[0].type;
-    size_t in_strides[WAI_MAX_RANK], out_strides[WAI_MAX_RANK];
-    wai_broadcast_strides(in, out, in_strides);
-    wai_type_strides(out, out_strides);
-    size_t element = wai_dtype_size(in->dtype);
-    wai_move move = {.rank = out->rank, .element = element};
-    for (uint32_t i = 0; i < out->rank; i++) {
-        move.dims[i] = out->dims[i];
-        move.in[i] = (ptrdiff_t)(in_strides[i] * element);
-        move.out[i] = (ptrdiff_t)(out_strides[i] * element);
+    size_t strides[WAI_MAX_RANK];
+    wai_broadcast_strides(in, out, strides);
+    wai_move move;
+    wai_move_init(&move, out);
+    for (uint32_t i = 0; i < move.rank; i++) {
+        move.in[i] = (ptrdiff_t)(strides[i] * move.element);
     }
     wai_move_run(&move, step->in[0].data, step->out[0].data);
     return WAI_OK;

@@ -24,6 +24,24 @@ bool wai_move_tail_is_zero(const uint32_t *entries, uint32_t from) {
     return true;
 }
 
+void wai_move_strides(const wai_type *type, ptrdiff_t strides[WAI_MAX_RANK]) {
+    ptrdiff_t stride = (ptrdiff_t)wai_dtype_size(type->dtype);
+    for (uint32_t i = type->rank; i-- > 0;) {
+        strides[i] = stride;
+        stride *= (ptrdiff_t)type->dims[i];
+    }
+}
+
+void wai_move_init(wai_move *move, const wai_type *type) {
+    move->rank = type->rank;
+    move->element = wai_dtype_size(type->dtype);
+    wai_move_strides(type, move->in);
+    wai_move_strides(type, move->out);
+    for (uint32_t i = 0; i < type->rank; i++) {
+        move->dims[i] = type->dims[i];
+    }
+}
+
 void wai_move_fill(void *out, const void *value, size_t element, size_t count) {
     uint8_t *p = out;
     size_t size = element * count;

@@ -18,6 +18,13 @@ typedef struct wai_move {
     ptrdiff_t in[WAI_MOVE_RANK], out[WAI_MOVE_RANK]; /* strides in bytes     */
 } wai_move;
 
+/* Row-major strides of `type` in bytes. */
+void wai_move_strides(const wai_type *type, ptrdiff_t strides[WAI_MAX_RANK]);
+
+/* The walk over all of `type` in both buffers; the caller changes the strides
+ * of one of them. */
+void wai_move_init(wai_move *move, const wai_type *type);
+
 /*
  * Copy every element of the walk. Adjacent dims that are one walk in both
  * buffers are merged first, so that contiguous stretches become one memcpy

@@ -74,19 +74,14 @@ static size_t source_of(uint32_t mode, int64_t at, int64_t dim) {
 }
 
 static void copy_interior(const wai_step *step, const wai_pad_params *p, uint8_t *to) {
-    const wai_type *in = &step->in[0].type, *out = &step->out[0].type;
-    size_t in_strides[WAI_MAX_RANK], out_strides[WAI_MAX_RANK], first = 0;
-    wai_type_strides(in, in_strides);
-    wai_type_strides(out, out_strides);
-    size_t element = wai_dtype_size(in->dtype);
-    wai_move move = {.rank = in->rank, .element = element};
-    for (uint32_t i = 0; i < in->rank; i++) {
-        move.dims[i] = in->dims[i];
-        move.in[i] = (ptrdiff_t)(in_strides[i] * element);
-        move.out[i] = (ptrdiff_t)(out_strides[i] * element);
-        first += p->before[i] * out_strides[i] * element;
+    wai_move move;
+    wai_move_init(&move, &step->in[0].type);
+    wai_move_strides(&step->out[0].type, move.out);
+    size_t first = 0;
+    for (uint32_t i = 0; i < move.rank; i++) {
+        first += p->before[i] * (size_t)move.out[i];
     }
-    if (wai_type_count(in) != 0) {
+    if (wai_type_count(&step->in[0].type) != 0) {
         wai_move_run(&move, step->in[0].data, to + first);
     }
 }

@@ -1,7 +1,5 @@
 /* slice: a start, a step and a count per axis. ONNX's Slice and Split come
  * down to it. */
-#include <string.h>
-
 #include "base/limits.h"
 #include "onnx/lower.h"
 #include "ops/emit.h"
@@ -58,21 +56,19 @@ const wai_op wai_op_slice = {
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_slice_params *p = step->params;
-    const wai_type *in = &step->in[0].type, *out = &step->out[0].type;
+    const wai_type *out = &step->out[0].type;
     if (wai_type_count(out) == 0) {
         return WAI_OK; /* start means nothing then */
     }
-    size_t in_strides[WAI_MAX_RANK], out_strides[WAI_MAX_RANK], first = 0;
-    wai_type_strides(in, in_strides);
-    wai_type_strides(out, out_strides);
-    size_t element = wai_dtype_size(in->dtype);
-    wai_move move = {.rank = out->rank, .element = element};
-    for (uint32_t i = 0; i < out->rank; i++) {
-        move.dims[i] = out->dims[i];
+    ptrdiff_t strides[WAI_MAX_RANK];
+    wai_move_strides(&step->in[0].type, strides);
+    wai_move move;
+    wai_move_init(&move, out);
+    size_t first = 0;
+    for (uint32_t i = 0; i < move.rank; i++) {
         /* A single element is taken whatever the step: it may be huge. */
-        move.in[i] = out->dims[i] == 1 ? 0 : (ptrdiff_t)(in_strides[i] * element) * p->step[i];
-        move.out[i] = (ptrdiff_t)(out_strides[i] * element);
-        first += p->start[i] * in_strides[i] * element;
+        move.in[i] = out->dims[i] == 1 ? 0 : strides[i] * p->step[i];
+        first += p->start[i] * (size_t)strides[i];
     }
     wai_move_run(&move, (const uint8_t *)step->in[0].data + first, step->out[0].data);
     return WAI_OK;

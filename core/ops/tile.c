@@ -47,19 +47,18 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     if (wai_type_count(out) == 0) {
         return WAI_OK;
     }
-    size_t in_strides[WAI_MAX_RANK], out_strides[WAI_MAX_RANK];
-    wai_type_strides(in, in_strides);
-    wai_type_strides(out, out_strides);
-    size_t element = wai_dtype_size(in->dtype);
-    wai_move move = {.rank = 2 * in->rank, .element = element};
+    ptrdiff_t in_strides[WAI_MAX_RANK], out_strides[WAI_MAX_RANK];
+    wai_move_strides(in, in_strides);
+    wai_move_strides(out, out_strides);
+    wai_move move = {.rank = 2 * in->rank, .element = wai_dtype_size(in->dtype)};
     for (uint32_t i = 0; i < in->rank; i++) {
         /* out[..., r, d, ...] = in[..., d, ...] */
         move.dims[2 * i] = p->repeats[i];
         move.in[2 * i] = 0;
-        move.out[2 * i] = (ptrdiff_t)(in->dims[i] * out_strides[i] * element);
+        move.out[2 * i] = (ptrdiff_t)in->dims[i] * out_strides[i];
         move.dims[2 * i + 1] = in->dims[i];
-        move.in[2 * i + 1] = (ptrdiff_t)(in_strides[i] * element);
-        move.out[2 * i + 1] = (ptrdiff_t)(out_strides[i] * element);
+        move.in[2 * i + 1] = in_strides[i];
+        move.out[2 * i + 1] = out_strides[i];
     }
     wai_move_run(&move, step->in[0].data, step->out[0].data);
     return WAI_OK;

@@ -1,6 +1,4 @@
 /* where.c - out = condition ? a : b, elementwise with broadcasting. */
-#include <string.h>
-
 #include "base/limits.h"
 #include "onnx/lower.h"
 #include "ops/broadcast.h"
@@ -67,17 +65,6 @@ static void select_row(uint8_t *out, size_t width, const uint8_t *condition, con
     }
 }
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    wai_broadcast *b = wai_pool_alloc(pool, sizeof *b);
-    if (b == NULL) {
-        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *b);
-    }
-    const wai_type *in[] = {&step->in[0].type, &step->in[1].type, &step->in[2].type};
-    wai_broadcast_init(b, &step->out[0].type, in, 3);
-    step->state = b;
-    return WAI_OK;
-}
-
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_broadcast *b = step->state;
@@ -94,7 +81,7 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     return WAI_OK;
 }
 
-const wai_kernel wai_op_where_kernel = {.prepare = prepare, .run = run};
+const wai_kernel wai_op_where_kernel = {.prepare = wai_broadcast_prepare, .run = run};
 
 /* ---- ONNX ---------------------------------------------------------------- */
 
