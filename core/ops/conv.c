@@ -57,23 +57,18 @@ static bool fits(const wai_step *step) {
 
 static enum xnn_status create(const wai_step *step, const float *weights, const float *bias,
                               xnn_weights_cache_t cache, xnn_operator_t *out) {
-    const wai_conv_params *p = step->params;
-    return xnn_create_convolution2d_nhwc_f32(
-        p->pad_top, p->pad_right, p->pad_bottom, p->pad_left, p->kernel_h, p->kernel_w, p->stride_h,
-        p->stride_w, p->dilation_h, p->dilation_w, p->groups, p->group_in, p->group_out,
-        (size_t)p->groups * p->group_in, (size_t)p->groups * p->group_out, weights, bias, p->min,
-        p->max, 0, NULL, cache, out);
+    return wai_conv_create(step, weights, bias, cache, out, xnn_create_convolution2d_nhwc_f32);
 }
 
-static enum xnn_status reshape(const wai_step *step, xnn_operator_t op, size_t *workspace_size,
-                               size_t *height, size_t *width) {
+static wai_status reshape(wai_step *step, xnn_operator_t op, wai_diag *diag) {
     const uint32_t *x = step->in[0].type.dims;
-    size_t alignment = 0;
-    return xnn_reshape_convolution2d_nhwc_f32(op, x[0], x[1], x[2], workspace_size, &alignment,
-                                              height, width, NULL);
+    size_t alignment = 0, height = 0, width = 0;
+    enum xnn_status status = xnn_reshape_convolution2d_nhwc_f32(
+        op, x[0], x[1], x[2], &step->workspace_size, &alignment, &height, &width, NULL);
+    return wai_conv_check(step, status, height, width, diag);
 }
 
-static enum xnn_status setup_operator(const wai_step *step, xnn_operator_t op) {
+static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {
     return xnn_setup_convolution2d_nhwc_f32(op, step->workspace, step->in[0].data,
                                             step->out[0].data);
 }
@@ -125,18 +120,11 @@ static void plain(const wai_step *step) {
     }
 }
 
-const wai_conv_kind wai_conv2d_kind = {fits, create, reshape, setup_operator, plain};
+const wai_weighted_kind wai_conv2d_kind = {
+    offsetof(wai_conv_params, packed), fits, create, reshape, setup, plain};
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    return wai_conv_prepare(step, &wai_conv2d_kind, pool, diag);
+    return wai_weighted_prepare(step, &wai_conv2d_kind, pool, diag);
 }
 
-static wai_status setup(wai_step *step, wai_diag *diag) {
-    return wai_conv_setup(step, &wai_conv2d_kind, diag);
-}
-
-static wai_status run(wai_step *step, wai_diag *diag) {
-    return wai_conv_run(step, &wai_conv2d_kind, diag);
-}
-
-const wai_kernel wai_op_conv2d_kernel = {prepare, setup, run};
+const wai_kernel wai_op_conv2d_kernel = {prepare, wai_weighted_setup, wai_weighted_run};

@@ -65,9 +65,7 @@ static wai_status check_operands(wai_signature *s) {
     }
     uint32_t channels = p->groups * p->group_out;
     if (p->packed == 1) {
-        return w->dtype == WAI_U8 && w->rank == 1 && bias == NULL
-                   ? WAI_OK
-                   : WAI_REFUSE(s, "packed weights must be u8 of rank 1, without a bias");
+        return wai_weighted_infer_packed(s);
     }
     uint32_t dims[4] = {channels, p->kernel_h, p->kernel_w, p->group_in};
     wai_type expected = wai_type_make(WAI_F32, 4, dims);
@@ -143,79 +141,23 @@ bool wai_conv_sizes_fit(const wai_conv_params *p, uint64_t entries, uint64_t sub
     return columns <= most / column && p->groups <= most / (columns * column);
 }
 
-typedef struct state {
-    xnn_operator_t op; /* NULL: the plain loop */
-} state;
-
-static wai_status create(wai_step *step, const wai_conv_kind *kind, wai_pool *pool,
-                         wai_diag *diag) {
+enum xnn_status wai_conv_create(const wai_step *step, const float *weights, const float *bias,
+                                xnn_weights_cache_t cache, xnn_operator_t *out,
+                                wai_conv_make *make) {
     const wai_conv_params *p = step->params;
-    state *st = step->state;
-    wai_status status = wai_xnn_begin(pool, diag);
-    if (status != WAI_OK) {
-        return status;
-    }
-    if (p->packed) {
-        status = wai_xnn_create_packed(step, kind->create, pool, step->in[1].data,
-                                       wai_type_size(&step->in[1].type), &st->op, diag);
-    } else {
-        const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-        status = wai_xnn_create_raw(step, kind->create, step->in[1].data, bias, &st->op, diag);
-    }
-    size_t height = 0, width = 0;
-    if (status == WAI_OK) {
-        status = wai_xnn_check(kind->reshape(step, st->op, &step->workspace_size, &height, &width),
-                               step, diag);
-    }
-    wai_xnn_end();
-    const wai_type *out = &step->out[0].type;
-    if (status == WAI_OK && (height != out->dims[1] || width != out->dims[2])) {
+    return make(p->pad_top, p->pad_right, p->pad_bottom, p->pad_left, p->kernel_h, p->kernel_w,
+                p->stride_h, p->stride_w, p->dilation_h, p->dilation_w, p->groups, p->group_in,
+                p->group_out, (size_t)p->groups * p->group_in, (size_t)p->groups * p->group_out,
+                weights, bias, p->min, p->max, 0, NULL, cache, out);
+}
+
+wai_status wai_conv_check(const wai_step *step, enum xnn_status status, size_t height, size_t width,
+                          wai_diag *diag) {
+    const uint32_t *out = step->out[0].type.dims;
+    if (status == xnn_status_success && (height != out[1] || width != out[2])) {
         return wai_fail(diag, WAI_ERR_INTERNAL, step->where,
-                        "XNNPACK makes %zu x %zu where infer says %u x %u", height, width,
-                        out->dims[1], out->dims[2]);
+                        "XNNPACK makes %zu x %zu where infer says %u x %u", height, width, out[1],
+                        out[2]);
     }
-    return status;
-}
-
-wai_status wai_conv_prepare(wai_step *step, const wai_conv_kind *kind, wai_pool *pool,
-                            wai_diag *diag) {
-    const wai_conv_params *p = step->params;
-    for (uint32_t i = 1; i < step->in_count; i++) {
-        if (step->in[i].data != NULL && !step->in[i].constant) {
-            return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where, "%s must be a constant",
-                            i == 1 ? "weights" : "the bias");
-        }
-    }
-    step->state = wai_pool_alloc(pool, sizeof(state));
-    if (step->state == NULL) {
-        return wai_xnn_check(xnn_status_out_of_memory, step, diag);
-    }
-    if (wai_type_count(&step->out[0].type) == 0) {
-        return WAI_OK;
-    }
-    if (kind->fits(step)) {
-        return create(step, kind, pool, diag);
-    }
-    if (p->packed) {
-        return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
-                        "packed weights, but this geometry needs raw ones");
-    }
-    return WAI_OK;
-}
-
-wai_status wai_conv_setup(wai_step *step, const wai_conv_kind *kind, wai_diag *diag) {
-    state *st = step->state;
-    return st->op != NULL ? wai_xnn_check(kind->setup(step, st->op), step, diag) : WAI_OK;
-}
-
-wai_status wai_conv_run(wai_step *step, const wai_conv_kind *kind, wai_diag *diag) {
-    state *st = step->state;
-    if (wai_type_count(&step->out[0].type) == 0) {
-        return WAI_OK;
-    }
-    if (st->op != NULL) {
-        return wai_xnn_check(xnn_run_operator(st->op, NULL), step, diag);
-    }
-    kind->plain(step);
-    return WAI_OK;
+    return wai_xnn_check(status, step, diag);
 }

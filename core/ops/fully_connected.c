@@ -1,8 +1,7 @@
 /* fully_connected: y = clamp(x * transpose(w) + bias), by XNNPACK. */
-#include "ops/fully_connected.h"
-
 #include "base/limits.h"
-#include "ops/conv_common.h"
+#include "ops/emit.h"
+#include "ops/weighted.h"
 
 static const wai_field fields[] = {
     WAI_FIELD(wai_fully_connected_params, WAI_FIELD_U32, in_features),
@@ -16,9 +15,7 @@ static wai_status check_weights(wai_signature *s, const wai_type *w, const wai_t
     const wai_fully_connected_params *p = s->params;
     char text[WAI_TYPE_TEXT];
     if (p->packed == 1) {
-        return w->dtype == WAI_U8 && w->rank == 1 && bias == NULL
-                   ? WAI_OK
-                   : WAI_REFUSE(s, "packed weights must be u8 of rank 1, without a bias");
+        return wai_weighted_infer_packed(s);
     }
     if (w->dtype != WAI_F32 || w->rank != 2 || w->dims[0] != p->out_features ||
         w->dims[1] != p->in_features) {
@@ -81,11 +78,7 @@ const wai_op wai_op_fully_connected = {
 
 /* ---- kernel ------------------------------------------------------------- */
 
-typedef struct state {
-    xnn_operator_t op; /* NULL: the plain loop */
-} state;
-
-bool wai_fully_connected_fits(const wai_step *step) {
+static bool fits(const wai_step *step) {
     const wai_fully_connected_params *p = step->params;
     /* Packed: input channels rounded up to 4 and a bias, output channels to 8. */
     uint64_t column = (((uint64_t)p->in_features + 3) / 4 * 4 + 1) * 4;
@@ -93,9 +86,8 @@ bool wai_fully_connected_fits(const wai_step *step) {
     return p->in_features != 0 && columns <= WAI_MAX_TENSOR_SIZE / column;
 }
 
-enum xnn_status wai_fully_connected_create(const wai_step *step, const float *weights,
-                                           const float *bias, xnn_weights_cache_t cache,
-                                           xnn_operator_t *out) {
+static enum xnn_status create(const wai_step *step, const float *weights, const float *bias,
+                              xnn_weights_cache_t cache, xnn_operator_t *out) {
     const wai_fully_connected_params *p = step->params;
     return xnn_create_fully_connected_nc_f32(p->in_features, p->out_features, p->in_features,
                                              p->out_features, weights, bias, p->min, p->max, 0,
@@ -107,61 +99,12 @@ static size_t row_count(const wai_step *step) {
     return wai_dims_product(x->dims, 0, x->rank - 1);
 }
 
-static wai_status create(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    const wai_fully_connected_params *p = step->params;
-    state *st = step->state;
-    wai_status status = wai_xnn_begin(pool, diag);
-    if (status != WAI_OK) {
-        return status;
-    }
-    if (p->packed) {
-        status = wai_xnn_create_packed(step, wai_fully_connected_create, pool, step->in[1].data,
-                                       wai_type_size(&step->in[1].type), &st->op, diag);
-    } else {
-        const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-        status = wai_xnn_create_raw(step, wai_fully_connected_create, step->in[1].data, bias,
-                                    &st->op, diag);
-    }
-    if (status == WAI_OK) {
-        status = wai_xnn_check(xnn_reshape_fully_connected_nc_f32(st->op, row_count(step), NULL),
-                               step, diag);
-    }
-    wai_xnn_end();
-    return status;
+static wai_status reshape(wai_step *step, xnn_operator_t op, wai_diag *diag) {
+    return wai_xnn_check(xnn_reshape_fully_connected_nc_f32(op, row_count(step), NULL), step, diag);
 }
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    const wai_fully_connected_params *p = step->params;
-    for (uint32_t i = 1; i < step->in_count; i++) {
-        if (step->in[i].data != NULL && !step->in[i].constant) {
-            return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where, "%s must be a constant",
-                            i == 1 ? "weights" : "the bias");
-        }
-    }
-    step->state = wai_pool_alloc(pool, sizeof(state));
-    if (step->state == NULL) {
-        return wai_xnn_check(xnn_status_out_of_memory, step, diag);
-    }
-    if (wai_type_count(&step->out[0].type) == 0) {
-        return WAI_OK;
-    }
-    if (wai_fully_connected_fits(step)) {
-        return create(step, pool, diag);
-    }
-    if (p->packed) {
-        return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
-                        "packed weights, but %u to %u features need raw ones", p->in_features,
-                        p->out_features);
-    }
-    return WAI_OK;
-}
-
-static wai_status setup(wai_step *step, wai_diag *diag) {
-    state *st = step->state;
-    return st->op == NULL ? WAI_OK
-                          : wai_xnn_check(xnn_setup_fully_connected_nc_f32(st->op, step->in[0].data,
-                                                                           step->out[0].data),
-                                          step, diag);
+static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {
+    return xnn_setup_fully_connected_nc_f32(op, step->in[0].data, step->out[0].data);
 }
 
 static void plain(const wai_step *step) {
@@ -181,16 +124,11 @@ static void plain(const wai_step *step) {
     }
 }
 
-static wai_status run(wai_step *step, wai_diag *diag) {
-    state *st = step->state;
-    if (wai_type_count(&step->out[0].type) == 0) {
-        return WAI_OK;
-    }
-    if (st->op != NULL) {
-        return wai_xnn_check(xnn_run_operator(st->op, NULL), step, diag);
-    }
-    plain(step);
-    return WAI_OK;
+const wai_weighted_kind wai_fully_connected_kind = {
+    offsetof(wai_fully_connected_params, packed), fits, create, reshape, setup, plain};
+
+static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    return wai_weighted_prepare(step, &wai_fully_connected_kind, pool, diag);
 }
 
-const wai_kernel wai_op_fully_connected_kernel = {prepare, setup, run};
+const wai_kernel wai_op_fully_connected_kernel = {prepare, wai_weighted_setup, wai_weighted_run};
