@@ -17,6 +17,7 @@
 #define MAX_FLOPS    (1u << 22)
 #define MAX_PARAMS   128u
 #define MAX_OPERANDS CASE_MAX_OPERANDS
+#define MAX_RESULTS  4u
 
 static uint32_t seed = 1;
 
@@ -99,7 +100,7 @@ static bool is_small(const wai_type *type) {
 }
 
 typedef struct trial {
-    wai_operand in[MAX_OPERANDS], out[1];
+    wai_operand in[MAX_OPERANDS], out[MAX_RESULTS];
     wai_step step;
     wai_diag diag;
 } trial;
@@ -114,7 +115,9 @@ static void run(const wai_op_row *row, trial *t) {
             fill(&t->in[i]);
         }
     }
-    t->out[0].data = buffer(wai_type_size(&t->out[0].type));
+    for (uint32_t i = 0; i < t->step.out_count; i++) {
+        t->out[i].data = buffer(wai_type_size(&t->out[i].type));
+    }
     if (row->kernel->prepare != NULL) {
         status = row->kernel->prepare(&t->step, &pool, &t->diag);
     }
@@ -137,7 +140,9 @@ static void run(const wai_op_row *row, trial *t) {
     for (uint32_t i = 0; i < t->step.in_count; i++) {
         free(t->in[i].data);
     }
-    free(t->out[0].data);
+    for (uint32_t i = 0; i < t->step.out_count; i++) {
+        free(t->out[i].data);
+    }
 }
 
 typedef struct tally {
@@ -179,7 +184,9 @@ static bool attack(const op_case *c) {
         }
     }
     wai_diag_clear(&t.diag);
-    wai_signature s = {params, in, c->in_count, &t.out[0].type, 1, "hostile", &t.diag};
+    const uint32_t results = c->out_count > row->op->min_out ? c->out_count : row->op->min_out;
+    wai_type out[MAX_RESULTS] = {{0}};
+    wai_signature s = {params, in, c->in_count, out, results, "hostile", &t.diag};
     if (row->op->infer(&s) != WAI_OK) {
         if (t.diag.status == WAI_OK || t.diag.status == WAI_ERR_INTERNAL) {
             printf("FAIL %s refuses without a reason\n", row->op->name);
@@ -187,7 +194,13 @@ static bool attack(const op_case *c) {
         }
         return false;
     }
-    if (!is_small(&t.out[0].type) || (row->op->flops != NULL && row->op->flops(&s) > MAX_FLOPS)) {
+    for (uint32_t i = 0; i < results; i++) {
+        t.out[i].type = out[i];
+        if (!is_small(&out[i])) {
+            return false;
+        }
+    }
+    if (row->op->flops != NULL && row->op->flops(&s) > MAX_FLOPS) {
         return false;
     }
     t.step = (wai_step){.op = row->op,
@@ -197,14 +210,15 @@ static bool attack(const op_case *c) {
                         .in = t.in,
                         .out = t.out,
                         .in_count = c->in_count,
-                        .out_count = 1};
+                        .out_count = results};
     run(row, &t);
     return true;
 }
 
 static void visit(void *context, const op_case *c) {
     tally *sum = context;
-    if (c->in_count == 0 || c->out_count > 1 || c->row->op->params_size > 4 * MAX_PARAMS) {
+    if (c->in_count == 0 || c->out_count > MAX_RESULTS ||
+        c->row->op->params_size > 4 * MAX_PARAMS) {
         return;
     }
     for (int i = 0; i < sum->rounds; i++) {
