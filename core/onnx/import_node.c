@@ -211,6 +211,9 @@ static wai_status lower_node(wai_importer *im, const wai_onnx_node *node, wai_va
                    .in_count = node->input_count,
                    .out = out,
                    .out_count = node->output_count};
+    if (l.opset < 6) {
+        wai_attr_ignore(&l, "consumed_inputs"); /* which buffers may be overwritten */
+    }
     row->lower(&l);
     if (g->status == WAI_OK && l.unknown) {
         *unknown = true; /* what a body lacks was reported there */

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "onnx/read.h"
+#include "ops/emit.h"
 
 /* ---- inputs ---- */
 
@@ -179,6 +180,47 @@ wai_bytes wai_attr_graph(wai_lower *l, const char *name) {
         WAI_LOWER_REFUSE(l, "%s has no graph %s", l->op_type, name);
     }
     return attr != NULL ? attr->graph : (wai_bytes){NULL, 0};
+}
+
+/* ---- broadcasting before opset 7 ---- */
+
+wai_value *wai_lower_aligned(wai_lower *l, const wai_value *a, wai_value *b) {
+    if (l->opset >= 7) {
+        return b;
+    }
+    const bool broadcast = wai_attr_int(l, "broadcast", 0) != 0;
+    const bool at_end = !wai_attr_has(l, "axis");
+    const int64_t axis = wai_attr_int(l, "axis", 0);
+    if (a == NULL || b == NULL || wai_lower_failed(l)) {
+        return NULL;
+    }
+    const uint32_t rank = a->type.rank, own = b->type.rank;
+    if (!broadcast &&
+        !(rank == own && memcmp(a->type.dims, b->type.dims, sizeof a->type.dims) == 0)) {
+        WAI_LOWER_REFUSE(l, "the inputs of %s have different dims and broadcast is not set",
+                         l->op_type);
+        return NULL;
+    }
+    if (own > rank) {
+        WAI_LOWER_REFUSE(l, "input 1 of %s has %u axes, input 0 has %u", l->op_type, own, rank);
+        return NULL;
+    }
+    if (!broadcast || at_end || own == 0) {
+        return b;
+    }
+    const uint32_t from = wai_lower_axis(l, axis, rank);
+    if (!wai_lower_failed(l) && from + own > rank) {
+        WAI_LOWER_REFUSE(l, "the %u axes of input 1 of %s do not fit at axis %u of %u", own,
+                         l->op_type, from, rank);
+    }
+    if (wai_lower_failed(l)) {
+        return NULL;
+    }
+    uint32_t dims[WAI_MAX_RANK];
+    for (uint32_t i = 0; i < rank - from; i++) {
+        dims[i] = i < own ? b->type.dims[i] : 1;
+    }
+    return wai_emit_reshape(l->graph, b, rank - from, dims);
 }
 
 /* ---- numbers ---- */

@@ -82,6 +82,13 @@ wai_bytes wai_attr_graph(wai_lower *l, const char *name);
 /* Mark as read and known to be without effect on inference. */
 void wai_attr_ignore(wai_lower *l, const char *name);
 
+/*
+ * Before opset 7 operands broadcast only when the attribute `broadcast` says so,
+ * and b's dims stand at `axis` of a's (or at its end): b with dims of 1 behind
+ * it, so that it broadcasts as since opset 7. The value itself from then on.
+ */
+wai_value *wai_lower_aligned(wai_lower *l, const wai_value *a, wai_value *b);
+
 /* ONNX data type number -> dtype; UNSUPPORTED at this node if not covered. */
 wai_dtype wai_lower_dtype(wai_lower *l, int64_t onnx_type);
 

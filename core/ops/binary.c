@@ -104,7 +104,7 @@ static wai_binary_kind mod_kind(wai_lower *l, const wai_value *a) {
 
 void wai_lower_binary(wai_lower *l) {
     wai_value *a = wai_lower_input(l, 0);
-    wai_value *b = wai_lower_input(l, 1);
+    wai_value *b = wai_lower_aligned(l, a, wai_lower_input(l, 1));
     wai_binary_kind kind = strcmp(l->op_type, "Mod") == 0 ? mod_kind(l, a) : kind_of(l);
     l->out[0] = wai_emit_binary(l->graph, kind, a, b);
 }
@@ -125,6 +125,11 @@ void wai_lower_variadic(wai_lower *l) {
 void wai_lower_prelu(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
     wai_value *slope = wai_lower_input(l, 1);
+    if (l->opset < 7 && x != NULL && slope != NULL && slope->type.rank == 1 && x->type.rank > 1) {
+        /* One per channel, or one for all. */
+        uint32_t dims[WAI_MAX_RANK] = {slope->type.dims[0], 1, 1, 1, 1, 1, 1, 1};
+        slope = wai_emit_reshape(l->graph, slope, x->type.rank - 1, dims);
+    }
     l->out[0] = wai_emit_binary(l->graph, WAI_BINARY_PRELU, x, slope);
 }
 
@@ -151,7 +156,7 @@ static wai_value *simple_power(wai_graph *g, wai_value *x, float exponent) {
 /* The exponent may be of another dtype (opset 12); the result is of x's. */
 void wai_lower_pow(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
-    wai_value *exponent = wai_lower_input(l, 1);
+    wai_value *exponent = wai_lower_aligned(l, x, wai_lower_input(l, 1));
     if (x == NULL || exponent == NULL) {
         return;
     }

@@ -128,6 +128,7 @@ static const struct {
 
 void wai_lower_compare(wai_lower *l) {
     wai_value *in[] = {wai_lower_input(l, 0), wai_lower_input(l, 1)};
+    in[1] = wai_lower_aligned(l, in[0], in[1]);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i].name, l->op_type) == 0) {
             wai_compare_params params = {names[i].kind};

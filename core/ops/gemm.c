@@ -2,8 +2,7 @@
  * matrix, else to matmul. */
 #include <math.h>
 
-#include "onnx/lower.h"
-#include "ops/emit.h"
+#include "ops/lowering.h"
 
 static bool is_weights(const wai_value *b) {
     return wai_value_is_constant(b) && b->type.rank == 2 && b->type.dtype == WAI_F32;
@@ -61,14 +60,13 @@ static wai_value *narrow(wai_lower *l, wai_value *y, bool no_rows, bool no_colum
     return wai_emit_reshape(l->graph, y, rank, dims);
 }
 
-void wai_lower_matmul(wai_lower *l) {
-    wai_value *a = wai_lower_input(l, 0), *b = wai_lower_input(l, 1);
+wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b) {
     if (wai_lower_failed(l)) {
-        return;
+        return NULL;
     }
     if (a->type.rank == 0 || b->type.rank == 0) {
         WAI_LOWER_REFUSE(l, "an input is a scalar");
-        return;
+        return NULL;
     }
     const bool row = a->type.rank == 1, column = b->type.rank == 1;
     a = widen(l, a, false);
@@ -76,7 +74,12 @@ void wai_lower_matmul(wai_lower *l) {
     wai_value *y = is_weights(b) && a != NULL && a->type.dtype == WAI_F32
                        ? emit_fully_connected(l, a, flip(l, b), NULL)
                        : emit_matmul(l, a, b, false);
-    l->out[0] = narrow(l, y, row, column);
+    return narrow(l, y, row, column);
+}
+
+void wai_lower_matmul(wai_lower *l) {
+    wai_value *a = wai_lower_input(l, 0), *b = wai_lower_input(l, 1);
+    l->out[0] = wai_lower_product(l, a, b);
 }
 
 /* ---- Gemm --------------------------------------------------------------- */
@@ -139,6 +142,9 @@ void wai_lower_gemm(wai_lower *l) {
     const float alpha = wai_attr_float(l, "alpha", 1), beta = wai_attr_float(l, "beta", 1);
     const bool flip_a = wai_attr_int(l, "transA", 0) != 0;
     const bool flip_b = wai_attr_int(l, "transB", 0) != 0;
+    if (l->opset < 7) {
+        wai_attr_ignore(l, "broadcast"); /* of C; it is checked as since opset 7 */
+    }
     if (l->opset < 11 && c == NULL) {
         c = wai_lower_input(l, 2);
     }

@@ -38,7 +38,8 @@ void wai_lower_batch_normalization(wai_lower *l) {
     wai_value *variance = wai_lower_input(l, 4);
     const float epsilon = wai_attr_float(l, "epsilon", 1e-5f);
     wai_attr_ignore(l, "momentum");
-    bool training = wai_attr_int(l, "training_mode", 0) != 0;
+    bool training = l->opset < 7 ? wai_attr_int(l, "is_test", 0) == 0
+                                 : wai_attr_int(l, "training_mode", 0) != 0;
     for (uint32_t i = 1; i < 5; i++) {
         training = training || wai_lower_wants(l, i);
     }

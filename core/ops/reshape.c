@@ -261,6 +261,10 @@ void wai_lower_dropout(wai_lower *l) {
     wai_lower_optional(l, 1); /* ratio: without effect on inference */
     wai_attr_ignore(l, "ratio");
     wai_attr_ignore(l, "seed");
+    if (l->opset < 7 && wai_attr_int(l, "is_test", 0) == 0) {
+        WAI_LOWER_DECLINE(l, "Dropout in training mode (is_test is not set)");
+        return;
+    }
     bool training = dropout_is_training(l);
     if (wai_lower_failed(l)) {
         return;
