@@ -51,6 +51,9 @@
 #define WAI_MAX_UNROLL     1024u
 #define WAI_MAX_BODY_WORK  65536u
 
+/* Length of a Fourier transform: its roots are a constant of 16 bytes each. */
+#define WAI_MAX_DFT (1u << 24)
+
 /* Names end up in messages and in the package. */
 #define WAI_MAX_NAME 512u
 
