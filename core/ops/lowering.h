@@ -1,0 +1,22 @@
+/* lowering.h - small helpers that several lowerings share. Compiler only. */
+#ifndef WAI_LOWERING_H
+#define WAI_LOWERING_H
+
+#include "onnx/lower.h"
+#include "ops/emit.h"
+
+/* The constant list 0, 1, ... count-1 of i32 or i64. NULL after a failure, as
+ * all of these. */
+wai_value *wai_lower_iota(wai_lower *l, wai_dtype dtype, uint32_t count);
+
+wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b);
+wai_value *wai_lower_where_of(wai_lower *l, wai_value *condition, wai_value *a, wai_value *b);
+
+/* Elements [start, start + count) along one axis. */
+wai_value *wai_lower_part(wai_lower *l, wai_value *x, uint32_t axis, uint32_t start,
+                          uint32_t count);
+
+/* NumPy's matmul, by fully_connected where b is a constant matrix. */
+wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);
+
+#endif
