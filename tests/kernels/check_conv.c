@@ -5,39 +5,16 @@
  *
  *   check_conv [rounds] [seed]
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
-#include "base/limits.h"
-#include "ops/emit.h"
+#include <math.h>
+
 #include "runtime/xnn.h"
 
-extern const wai_kernel wai_op_conv2d_kernel, wai_op_deconv2d_kernel, wai_op_fully_connected_kernel;
-
-static uint32_t seed = 1;
-static unsigned failures, compared, packed_count, plain_count;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
+static unsigned packed_count, plain_count, numbers;
 
 static float next_float(void) {
     return (float)next(2001) / 1000.0f - 1.0f;
-}
-
-/* 64-byte aligned, `size` bytes and 16 readable ones behind them. */
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0x7f, size + WAI_SPARE_SIZE); /* a large float, where nothing should be read */
-    return p;
 }
 
 static float *random_floats(size_t count) {
@@ -50,63 +27,35 @@ static float *random_floats(size_t count) {
 
 /* ---- references ----------------------------------------------------------- */
 
+/*
+ * Both ways between a tensor in steps of the stride (the output of conv2d, the
+ * input of deconv2d) and the tensor that its kernels lie on.
+ */
 static void conv_reference(const wai_conv_params *p, const wai_operand *in, const wai_operand *out,
-                           double *y) {
-    const uint32_t *xd = in[0].type.dims, *yd = out->type.dims;
+                           bool deconv, double *y) {
     const float *x = in[0].data, *w = in[1].data, *bias = in[2].data;
-    size_t at = 0;
-    for (uint32_t n = 0; n < yd[0]; n++)
-        for (uint32_t oy = 0; oy < yd[1]; oy++)
-            for (uint32_t ox = 0; ox < yd[2]; ox++)
-                for (uint32_t o = 0; o < yd[3]; o++, at++) {
-                    y[at] = bias != NULL ? bias[o] : 0;
-                    for (uint32_t ky = 0; ky < p->kernel_h; ky++)
-                        for (uint32_t kx = 0; kx < p->kernel_w; kx++)
-                            for (uint32_t i = 0; i < p->group_in; i++) {
-                                int iy =
-                                    (int)(oy * p->stride_h + ky * p->dilation_h) - (int)p->pad_top;
-                                int ix =
-                                    (int)(ox * p->stride_w + kx * p->dilation_w) - (int)p->pad_left;
-                                if (iy < 0 || iy >= (int)xd[1] || ix < 0 || ix >= (int)xd[2])
-                                    continue;
-                                uint32_t c = o / p->group_out * p->group_in + i;
-                                y[at] +=
-                                    (double)x[((n * xd[1] + (uint32_t)iy) * xd[2] + (uint32_t)ix) *
-                                                  xd[3] +
-                                              c] *
-                                    w[((o * p->kernel_h + ky) * p->kernel_w + kx) * p->group_in +
-                                      i];
-                            }
-                }
-}
-
-static void deconv_reference(const wai_conv_params *p, const wai_operand *in,
-                             const wai_operand *out, double *y) {
     const uint32_t *xd = in[0].type.dims, *yd = out->type.dims;
-    const float *x = in[0].data, *w = in[1].data, *bias = in[2].data;
+    const uint32_t *coarse = deconv ? xd : yd, *fine = deconv ? yd : xd;
     const size_t count = wai_type_count(&out->type);
     for (size_t i = 0; i < count; i++)
         y[i] = bias != NULL ? bias[i % yd[3]] : 0;
-    for (uint32_t n = 0; n < xd[0]; n++)
-        for (uint32_t iy = 0; iy < xd[1]; iy++)
-            for (uint32_t ix = 0; ix < xd[2]; ix++)
-                for (uint32_t c = 0; c < xd[3]; c++)
-                    for (uint32_t ky = 0; ky < p->kernel_h; ky++)
-                        for (uint32_t kx = 0; kx < p->kernel_w; kx++)
-                            for (uint32_t j = 0; j < p->group_out; j++) {
-                                int oy =
-                                    (int)(iy * p->stride_h + ky * p->dilation_h) - (int)p->pad_top;
-                                int ox =
-                                    (int)(ix * p->stride_w + kx * p->dilation_w) - (int)p->pad_left;
-                                if (oy < 0 || oy >= (int)yd[1] || ox < 0 || ox >= (int)yd[2])
-                                    continue;
-                                uint32_t o = c / p->group_in * p->group_out + j;
-                                y[((n * yd[1] + (uint32_t)oy) * yd[2] + (uint32_t)ox) * yd[3] +
-                                  o] +=
-                                    (double)x[((n * xd[1] + iy) * xd[2] + ix) * xd[3] + c] *
-                                    w[((o * p->kernel_h + ky) * p->kernel_w + kx) * p->group_in +
-                                      c % p->group_in];
-                            }
+    uint32_t at[WAI_MAX_RANK] = {0}; /* image, coarse row and column, kernel row and column, o, i */
+    wai_type walk = {
+        WAI_F32,
+        7,
+        {coarse[0], coarse[1], coarse[2], p->kernel_h, p->kernel_w, yd[3], p->group_in}};
+    for (size_t left = wai_type_count(&walk); left > 0; left--, next_index(&walk, at)) {
+        int row = (int)(at[1] * p->stride_h + at[3] * p->dilation_h) - (int)p->pad_top;
+        int column = (int)(at[2] * p->stride_w + at[4] * p->dilation_w) - (int)p->pad_left;
+        if (row < 0 || row >= (int)fine[1] || column < 0 || column >= (int)fine[2])
+            continue;
+        size_t near = (at[0] * coarse[1] + at[1]) * coarse[2] + at[2];
+        size_t far = (at[0] * fine[1] + (size_t)row) * fine[2] + (size_t)column;
+        uint32_t o = at[5], c = o / p->group_out * p->group_in + at[6];
+        y[(deconv ? far : near) * yd[3] + o] +=
+            (double)x[(deconv ? near : far) * xd[3] + c] *
+            w[((o * p->kernel_h + at[3]) * p->kernel_w + at[4]) * p->group_in + at[6]];
+    }
 }
 
 static void fc_reference(const wai_fully_connected_params *p, const wai_operand *in, double *y,
@@ -124,7 +73,6 @@ static void fc_reference(const wai_fully_connected_params *p, const wai_operand 
 
 typedef struct subject {
     const wai_op *op;
-    const wai_kernel *kernel;
     union {
         wai_conv_params conv;
         wai_fully_connected_params fc;
@@ -139,28 +87,12 @@ static void fail(const subject *s, const char *what, const char *detail) {
     }
 }
 
-static wai_step make_step(subject *s, wai_operand *in, uint32_t in_count) {
-    return (wai_step){.op = s->op,
-                      .kernel = s->kernel,
-                      .params = &s->params,
-                      .where = "test",
-                      .in = in,
-                      .out = &s->out,
-                      .in_count = in_count,
-                      .out_count = 1};
+static wai_step step_of(subject *s, wai_operand *in, uint32_t in_count) {
+    return make_step(s->op, &s->params, in, in_count, &s->out);
 }
 
 static uint32_t *packed_flag(subject *s) {
     return s->op == &wai_op_fully_connected ? &s->params.fc.packed : &s->params.conv.packed;
-}
-
-static wai_status infer(subject *s, const wai_operand *in, uint32_t in_count, wai_type *out,
-                        wai_diag *diag) {
-    const wai_type *types[3];
-    for (uint32_t i = 0; i < in_count; i++)
-        types[i] = in[i].data != NULL ? &in[i].type : NULL;
-    wai_signature signature = {&s->params, types, in_count, out, 1, "test", diag};
-    return s->op->infer(&signature);
 }
 
 typedef struct counter {
@@ -182,31 +114,14 @@ static void counted_free(void *context, void *pointer) {
     free(pointer);
 }
 
-/* Prepare, set up, seal, run twice. */
-static wai_status run_step(subject *s, wai_operand *in, uint32_t in_count, long allocations) {
+static wai_status run(subject *s, wai_operand *in, uint32_t in_count, long allocations) {
     counter c = {allocations};
     wai_allocator allocator = {&c, counted_alloc, counted_free};
-    wai_pool pool;
-    wai_pool_init(&pool, &allocator, 1u << 30);
-    wai_step step = make_step(s, in, in_count);
-    wai_diag diag;
-    wai_diag_clear(&diag);
-    wai_status status = step.kernel->prepare(&step, &pool, &diag);
-    if (status == WAI_OK) {
-        step.workspace = buffer(step.workspace_size);
-        status = step.kernel->setup(&step, &diag);
-        pool.sealed = true;
-        for (int i = 0; i < 2 && status == WAI_OK; i++) {
-            memset(s->out.data, 0xff, wai_type_size(&s->out.type));
-            status = step.kernel->run(&step, &diag);
-        }
-        free(step.workspace);
-    }
-    if (pool.violated)
-        fail(s, "run", "allocates");
+    wai_step step = step_of(s, in, in_count);
+    wai_diag diag = {0};
+    wai_status status = run_step(&step, &allocator, &diag);
     if (status != WAI_OK && allocations < 0 && status != WAI_ERR_MALFORMED)
         fail(s, "status", diag.message);
-    wai_pool_free(&pool);
     return status;
 }
 
@@ -218,7 +133,7 @@ static void compare(subject *s, const double *expected, const char *what) {
     float max = conv ? s->params.conv.max : s->params.fc.max;
     for (size_t i = 0; i < count; i++) {
         double e = expected[i] < min ? min : expected[i] > max ? max : expected[i];
-        compared++;
+        numbers++;
         if (!(fabs(y[i] - e) <= 2e-5 + 2e-5 * fabs(e))) {
             char text[128];
             snprintf(text, sizeof text, "[%zu] is %.9g, expected %.9g", i, (double)y[i], e);
@@ -234,9 +149,8 @@ static void check_packed(subject *s) {
     wai_pool_init(&scratch, NULL, 1u << 30);
     const uint8_t *packed;
     size_t packed_size;
-    wai_step step = make_step(s, s->in, 3);
-    wai_diag diag;
-    wai_diag_clear(&diag);
+    wai_step step = step_of(s, s->in, 3);
+    wai_diag diag = {0};
     wai_status status = wai_xnn_pack(&step, &scratch, &packed, &packed_size, &diag);
     if (status == WAI_ERR_UNSUPPORTED && diag.status == WAI_OK) {
         plain_count++;
@@ -259,16 +173,17 @@ static void check_packed(subject *s) {
         uint8_t *blob = buffer(claimed);
         memcpy(blob, packed, claimed < packed_size ? claimed : packed_size);
         wai_operand in[3] = {s->in[0], {wai_type_make(WAI_U8, 1, dims), blob, true}};
-        wai_type out;
-        if (infer(s, in, 2, &out, &diag) != WAI_OK || !wai_type_equal(&out, &s->out.type))
+        wai_type raw = s->out.type;
+        step = step_of(s, in, 2);
+        if (infer_step(&step, NULL, &diag) != WAI_OK || !wai_type_equal(&raw, &s->out.type))
             fail(s, "infer of packed", diag.message);
-        status = run_step(s, in, 2, -1);
+        status = run(s, in, 2, -1);
         if (status != (deltas[i] == 0 ? WAI_OK : WAI_ERR_MALFORMED))
             fail(s, "packed size", wai_status_name(status));
         if (deltas[i] == 0 && memcmp(s->out.data, raw_result, size) != 0)
             fail(s, "packed", "differs from raw");
         for (long n = 0; deltas[i] == 0 && n < 20 && next(8) == 0; n++) {
-            status = run_step(s, in, 2, n);
+            status = run(s, in, 2, n);
             if (status != WAI_OK && status != WAI_ERR_MEMORY)
                 fail(s, "no memory, packed", wai_status_name(status));
         }
@@ -280,9 +195,9 @@ static void check_packed(subject *s) {
 }
 
 static void check(subject *s) {
-    wai_diag diag;
-    wai_diag_clear(&diag);
-    if (infer(s, s->in, 3, &s->out.type, &diag) != WAI_OK) {
+    wai_diag diag = {0};
+    wai_step step = step_of(s, s->in, 3);
+    if (infer_step(&step, NULL, &diag) != WAI_OK) {
         /* Random geometry may leave nothing; reference: too small an input. */
         if (diag.status != WAI_ERR_MALFORMED || strstr(diag.message, "no output") == NULL)
             fail(s, "infer", diag.message);
@@ -291,22 +206,35 @@ static void check(subject *s) {
     const size_t count = wai_type_count(&s->out.type);
     s->out.data = buffer(count * sizeof(float));
     double *expected = malloc((count + 1) * sizeof *expected);
-    if (s->op == &wai_op_conv2d)
-        conv_reference(&s->params.conv, s->in, &s->out, expected);
-    else if (s->op == &wai_op_deconv2d)
-        deconv_reference(&s->params.conv, s->in, &s->out, expected);
-    else
+    if (s->op == &wai_op_fully_connected)
         fc_reference(&s->params.fc, s->in, expected, count);
+    else
+        conv_reference(&s->params.conv, s->in, &s->out, s->op == &wai_op_deconv2d, expected);
     for (long n = 0; n < 20 && next(8) == 0; n++) {
-        wai_status status = run_step(s, s->in, 3, n);
+        wai_status status = run(s, s->in, 3, n);
         if (status != WAI_OK && status != WAI_ERR_MEMORY)
             fail(s, "no memory", wai_status_name(status));
     }
-    if (run_step(s, s->in, 3, -1) == WAI_OK)
+    if (run(s, s->in, 3, -1) == WAI_OK)
         compare(s, expected, "raw");
     check_packed(s);
     free(expected);
     free(s->out.data);
+}
+
+static wai_operand random_operand(uint32_t rank, const uint32_t *dims, bool constant) {
+    wai_type type = wai_type_make(WAI_F32, rank, dims);
+    return (wai_operand){type, random_floats(wai_type_count(&type)), constant};
+}
+
+/* Input and weights of these dims, and mostly a bias. */
+static void check_random(subject *s, uint32_t x_rank, const uint32_t *x, uint32_t w_rank,
+                         const uint32_t *w) {
+    s->in[0] = random_operand(x_rank, x, false);
+    s->in[1] = random_operand(w_rank, w, true);
+    s->in[2] = next(3) ? random_operand(1, w, true) : (wai_operand){.data = NULL};
+    check(s);
+    free(s->in[0].data), free(s->in[1].data), free(s->in[2].data);
 }
 
 static void random_range(float *min, float *max) {
@@ -322,7 +250,6 @@ static void check_random_conv(void) {
     wai_conv_params *p = &s.params.conv;
     const bool deconv = next(3) == 0, depthwise = next(4) == 0, pointwise = next(5) == 0;
     s.op = deconv ? &wai_op_deconv2d : &wai_op_conv2d;
-    s.kernel = deconv ? &wai_op_deconv2d_kernel : &wai_op_conv2d_kernel;
     p->groups = depthwise ? 1 + next(20) : next(3) == 0 ? 1 + next(4) : 1;
     p->group_in = depthwise ? 1 : 1 + next(next(4) == 0 ? 40 : 9);
     p->group_out = depthwise ? 1 : 1 + next(next(4) == 0 ? 40 : 12);
@@ -350,18 +277,11 @@ static void check_random_conv(void) {
              s.op->name, xd[0], xd[1], xd[2], xd[3], p->groups, p->group_in, p->group_out,
              p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->dilation_h, p->dilation_w,
              p->pad_top, p->pad_left, p->pad_bottom, p->pad_right, p->adjust_h, p->adjust_w);
-    s.in[0].type = wai_type_make(WAI_F32, 4, xd);
-    s.in[1] = (wai_operand){wai_type_make(WAI_F32, 4, wd), NULL, true};
-    s.in[2] = (wai_operand){wai_type_make(WAI_F32, 1, wd), NULL, true};
-    s.in[0].data = random_floats(wai_type_count(&s.in[0].type));
-    s.in[1].data = random_floats(wai_type_count(&s.in[1].type));
-    s.in[2].data = next(3) ? random_floats(wd[0]) : NULL;
-    check(&s);
-    free(s.in[0].data), free(s.in[1].data), free(s.in[2].data);
+    check_random(&s, 4, xd, 4, wd);
 }
 
 static void check_random_fc(void) {
-    subject s = {.op = &wai_op_fully_connected, .kernel = &wai_op_fully_connected_kernel};
+    subject s = {.op = &wai_op_fully_connected};
     wai_fully_connected_params *p = &s.params.fc;
     p->in_features = next(20) == 0 ? 0 : 1 + next(50);
     p->out_features = next(20) == 0 ? 0 : 1 + next(30);
@@ -371,32 +291,25 @@ static void check_random_fc(void) {
     uint32_t wd[2] = {p->out_features, p->in_features};
     snprintf(s.text, sizeof s.text, "fully_connected %u -> %u, rank %u", p->in_features,
              p->out_features, rank);
-    s.in[0].type = wai_type_make(WAI_F32, rank, xd);
-    s.in[1] = (wai_operand){wai_type_make(WAI_F32, 2, wd), NULL, true};
-    s.in[2] = (wai_operand){wai_type_make(WAI_F32, 1, wd), NULL, true};
-    s.in[0].data = random_floats(wai_type_count(&s.in[0].type));
-    s.in[1].data = random_floats(wai_type_count(&s.in[1].type));
-    s.in[2].data = next(3) ? random_floats(wd[0]) : NULL;
-    check(&s);
-    free(s.in[0].data), free(s.in[1].data), free(s.in[2].data);
+    check_random(&s, rank, xd, 2, wd);
 }
 
 /* The layout that wai_xnn_layout() names: changes of XNNPACK must not pass
  * unseen. One tile of 8 output channels, bias first, then one row per input. */
 static void check_layout(void) {
-    subject s = {.op = &wai_op_conv2d, .kernel = &wai_op_conv2d_kernel, .text = "layout"};
+    subject s = {.op = &wai_op_conv2d, .text = "layout"};
     s.params.conv =
         (wai_conv_params){1, 2, 8, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, -INFINITY, INFINITY};
     uint32_t xd[4] = {1, 1, 1, 2}, wd[4] = {8, 1, 1, 2};
-    s.in[0] = (wai_operand){wai_type_make(WAI_F32, 4, xd), random_floats(2), false};
-    s.in[1] = (wai_operand){wai_type_make(WAI_F32, 4, wd), random_floats(16), true};
-    s.in[2] = (wai_operand){wai_type_make(WAI_F32, 1, wd), random_floats(8), true};
-    infer(&s, s.in, 3, &s.out.type, NULL);
+    s.in[0] = random_operand(4, xd, false);
+    s.in[1] = random_operand(4, wd, true);
+    s.in[2] = random_operand(1, wd, true);
+    wai_step step = step_of(&s, s.in, 3);
+    infer_step(&step, NULL, NULL);
     wai_pool scratch;
     wai_pool_init(&scratch, NULL, 1u << 20);
     const uint8_t *packed = NULL;
     size_t size = 0;
-    wai_step step = make_step(&s, s.in, 3);
     if (wai_xnn_pack(&step, &scratch, &packed, &size, NULL) != WAI_OK || size != 96) {
         fail(&s, "pack", "not 96 bytes");
     } else {
@@ -409,19 +322,16 @@ static void check_layout(void) {
     free(s.in[0].data), free(s.in[1].data), free(s.in[2].data);
 }
 
-int main(int count, char **arguments) {
-    unsigned rounds = count > 1 ? (unsigned)atoi(arguments[1]) : 400;
-    seed = count > 2 ? (uint32_t)atoi(arguments[2]) : 1;
+int main(int argc, char **argv) {
+    unsigned rounds = start(argc, argv, 400);
     check_layout();
     for (unsigned i = 0; i < rounds; i++) {
         check_random_conv();
         if (i % 4 == 0)
             check_random_fc();
     }
-    printf("%u rounds: %u numbers, %u packed, %u plain, %u failures\n", rounds, compared,
+    printf("%u rounds: %u numbers, %u packed, %u plain, %u failures\n", rounds, numbers,
            packed_count, plain_count, failures);
-    unsigned checked = packed_count + plain_count;
-    printf("%u passed, %u failed, 0 skipped\n", failures < checked ? checked - failures : 0,
-           failures);
-    return failures != 0;
+    compared = packed_count + plain_count;
+    return finish();
 }

@@ -5,69 +5,9 @@
  *
  *   check_elementwise [rounds] [seed]
  */
+#include "check.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/limits.h"
-#include "ops/emit.h"
-
-extern const wai_kernel wai_op_unary_kernel, wai_op_binary_kernel, wai_op_compare_kernel,
-    wai_op_where_kernel;
-
-static uint32_t seed = 1;
-static unsigned failures, compared;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
-
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0x7f, size + WAI_SPARE_SIZE);
-    return p;
-}
-
-/* Infers, prepares and runs; out[0] is given its type and a new buffer. */
-static void execute(const wai_op *op, const wai_kernel *kernel, const void *params, wai_operand *in,
-                    uint32_t in_count, wai_operand *out) {
-    const wai_type *types[3];
-    wai_diag diag = {0};
-    for (uint32_t i = 0; i < in_count; i++) {
-        types[i] = &in[i].type;
-    }
-    wai_signature s = {params, types, in_count, &out->type, 1, "check", &diag};
-    wai_step step = {.op = op,
-                     .kernel = kernel,
-                     .params = params,
-                     .where = "check",
-                     .in = in,
-                     .out = out,
-                     .in_count = in_count,
-                     .out_count = 1};
-    wai_pool pool;
-    wai_pool_init(&pool, NULL, WAI_MAX_MEMORY);
-    wai_status status = op->infer(&s);
-    if (status == WAI_OK) {
-        out->data = buffer(wai_type_size(&out->type));
-        status = kernel->prepare != NULL ? kernel->prepare(&step, &pool, &diag) : WAI_OK;
-    }
-    if (status == WAI_OK) {
-        status = kernel->run(&step, &diag);
-    }
-    if (status != WAI_OK) {
-        printf("%s: %s\n", op->name, diag.message);
-        exit(1);
-    }
-    wai_pool_free(&pool);
-}
 
 /* ---- unary ------------------------------------------------------------------ */
 
@@ -171,7 +111,7 @@ static void check_unary(size_t index) {
         uint32_t bits = i * 4093u;
         memcpy(&x[i], &bits, sizeof bits);
     }
-    execute(&wai_op_unary, &wai_op_unary_kernel, &params, &in, 1, &out);
+    execute(&wai_op_unary, &params, &in, 1, &out);
     unsigned wrong = 0;
     for (uint32_t i = 0; i < SWEEP; i++) {
         double wanted = functions[index].reference((double)x[i]);
@@ -299,9 +239,9 @@ static void check_broadcast(void) {
     }
     wai_binary_params binary = {kinds[next(5)]};
     wai_compare_params compare = {WAI_COMPARE_EQUAL + next(5)};
-    execute(&wai_op_binary, &wai_op_binary_kernel, &binary, in + 1, 2, &sum);
-    execute(&wai_op_compare, &wai_op_compare_kernel, &compare, in + 1, 2, &less);
-    execute(&wai_op_where, &wai_op_where_kernel, NULL, in, 3, &chosen);
+    execute(&wai_op_binary, &binary, in + 1, 2, &sum);
+    execute(&wai_op_compare, &compare, in + 1, 2, &less);
+    execute(&wai_op_where, NULL, in, 3, &chosen);
     for (size_t i = 0; i < wai_type_count(&sum.type); i++) {
         double a = value(&in[1], index_in(&in[1].type, &sum.type, i));
         double b = value(&in[2], index_in(&in[2].type, &sum.type, i));
@@ -335,14 +275,12 @@ static void check_broadcast(void) {
 }
 
 int main(int argc, char **argv) {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 2000;
-    seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
+    unsigned rounds = start(argc, argv, 2000);
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         check_unary(i);
     }
     for (unsigned i = 0; i < rounds; i++) {
         check_broadcast();
     }
-    printf("%u passed, %u failed, 0 skipped\n", compared - failures, failures);
-    return failures != 0;
+    return finish();
 }

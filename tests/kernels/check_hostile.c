@@ -6,36 +6,13 @@
  *
  *   check_hostile ROUNDS SEED FILE.cases...
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
-#include "base/limits.h"
 #include "cases.h"
 
-#define MAX_SIZE     (1u << 20) /* of one tensor, bytes: larger ones prove nothing more */
-#define MAX_FLOPS    (1u << 22)
-#define MAX_PARAMS   128u
-#define MAX_OPERANDS CASE_MAX_OPERANDS
-#define MAX_RESULTS  4u
-
-static uint32_t seed = 1;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
-
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0x7f, size + WAI_SPARE_SIZE);
-    return p;
-}
+#define MAX_SIZE   (1u << 20) /* of one tensor, bytes: larger ones prove nothing more */
+#define MAX_FLOPS  (1u << 22)
+#define MAX_PARAMS 128u
 
 static uint32_t nasty(void) {
     static const uint32_t values[] = {0,          1,          2,          3,          7,
@@ -99,121 +76,86 @@ static bool is_small(const wai_type *type) {
     return wai_type_is_valid(type) && wai_type_size(type) <= MAX_SIZE;
 }
 
-typedef struct trial {
-    wai_operand in[MAX_OPERANDS], out[MAX_RESULTS];
-    wai_step step;
-    wai_diag diag;
-} trial;
-
-static void run(const wai_op_row *row, trial *t) {
-    wai_pool pool;
-    wai_pool_init(&pool, NULL, 1u << 26);
-    wai_status status = WAI_OK;
-    for (uint32_t i = 0; i < t->step.in_count; i++) {
-        if (t->in[i].type.dtype != 0) {
-            t->in[i].data = buffer(wai_type_size(&t->in[i].type));
-            fill(&t->in[i]);
+static void run(wai_step *step, wai_diag *diag) {
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        if (step->in[i].type.dtype != 0) {
+            step->in[i].data = buffer(wai_type_size(&step->in[i].type));
+            fill(&step->in[i]);
         }
     }
-    for (uint32_t i = 0; i < t->step.out_count; i++) {
-        t->out[i].data = buffer(wai_type_size(&t->out[i].type));
+    for (uint32_t i = 0; i < step->out_count; i++) {
+        step->out[i].data = buffer(wai_type_size(&step->out[i].type));
     }
-    if (row->kernel->prepare != NULL) {
-        status = row->kernel->prepare(&t->step, &pool, &t->diag);
+    run_step(step, NULL, diag); /* values may be refused as well */
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        free(step->in[i].data);
     }
-    pool.sealed = true;
-    if (status == WAI_OK && t->step.workspace_size <= (64u << 20)) {
-        t->step.workspace = buffer(t->step.workspace_size);
-        if (row->kernel->setup != NULL) {
-            status = row->kernel->setup(&t->step, &t->diag);
-        }
-        if (status == WAI_OK) {
-            row->kernel->run(&t->step, &t->diag);
-        }
-        free(t->step.workspace);
-    }
-    if (pool.violated) {
-        printf("FAIL %s allocates after prepare\n", row->op->name);
-        abort();
-    }
-    wai_pool_free(&pool);
-    for (uint32_t i = 0; i < t->step.in_count; i++) {
-        free(t->in[i].data);
-    }
-    for (uint32_t i = 0; i < t->step.out_count; i++) {
-        free(t->out[i].data);
+    for (uint32_t i = 0; i < step->out_count; i++) {
+        free(step->out[i].data);
     }
 }
 
-typedef struct tally {
-    int rounds;
-    unsigned attacks, ran;
-} tally;
-
-/* True if infer let it through and it was run. */
-static bool attack(const op_case *c) {
-    const wai_op_row *row = c->row;
-    uint32_t params[MAX_PARAMS] = {0}, words = row->op->params_size / 4;
-    const wai_type *in[MAX_OPERANDS] = {NULL};
-    trial t;
-    memset(&t, 0, sizeof t);
-    if (words > 0) {
-        memcpy(params, c->params, row->op->params_size);
-    }
-    for (uint32_t i = 0; i < c->in_count; i++) {
-        t.in[i].type = c->in[i].type;
-        t.in[i].constant = c->in[i].constant;
-        in[i] = c->in[i].absent ? NULL : &t.in[i].type;
-    }
+/* A few numbers of params and types, and whether inputs are there. */
+static void change(const op_case *c, uint32_t *params, wai_operand *in) {
+    uint32_t words = c->row->op->params_size / 4;
     for (uint32_t changes = 1 + next(3); changes > 0; changes--) {
         uint32_t operand = next(c->in_count);
         if (words > 0 && next(3) != 0) {
             uint32_t word = next(words);
             params[word] = changed(params[word]);
         } else if (next(12) == 0) {
-            in[operand] = NULL;
-        } else {
-            change_type(&t.in[operand].type);
+            in[operand].type = (wai_type){0};
+        } else if (in[operand].type.dtype != 0) {
+            change_type(&in[operand].type);
         }
     }
+}
+
+/* True if infer let it through and it was run. */
+static bool attack(const op_case *c) {
+    const wai_op *op = c->row->op;
+    uint32_t params[MAX_PARAMS] = {0};
+    wai_operand in[CASE_MAX_OPERANDS] = {{.data = NULL}}, out[MAX_RESULTS] = {{.data = NULL}};
+    uint64_t flops = 0;
+    wai_diag diag = {0};
+    if (op->params_size > 0) {
+        memcpy(params, c->params, op->params_size);
+    }
     for (uint32_t i = 0; i < c->in_count; i++) {
-        if (in[i] == NULL) {
-            t.in[i].type = (wai_type){0};
-        } else if (!is_small(&t.in[i].type)) {
+        in[i].type = c->in[i].absent ? (wai_type){0} : c->in[i].type;
+        in[i].constant = c->in[i].constant;
+    }
+    change(c, params, in);
+    for (uint32_t i = 0; i < c->in_count; i++) {
+        if (in[i].type.dtype != 0 && !is_small(&in[i].type)) {
             return false; /* infer is promised valid types */
         }
     }
-    wai_diag_clear(&t.diag);
-    const uint32_t results = c->out_count > row->op->min_out ? c->out_count : row->op->min_out;
-    wai_type out[MAX_RESULTS] = {{0}};
-    wai_signature s = {params, in, c->in_count, out, results, "hostile", &t.diag};
-    if (row->op->infer(&s) != WAI_OK) {
-        if (t.diag.status == WAI_OK || t.diag.status == WAI_ERR_INTERNAL) {
-            printf("FAIL %s refuses without a reason\n", row->op->name);
+    wai_step step = make_step(op, params, in, c->in_count, out);
+    step.out_count = c->out_count > op->min_out ? c->out_count : op->min_out;
+    if (infer_step(&step, &flops, &diag) != WAI_OK) {
+        if (diag.status == WAI_OK || diag.status == WAI_ERR_INTERNAL) {
+            printf("FAIL %s refuses without a reason\n", op->name);
             abort();
         }
         return false;
     }
-    for (uint32_t i = 0; i < results; i++) {
-        t.out[i].type = out[i];
-        if (!is_small(&out[i])) {
-            return false;
-        }
+    bool small = flops <= MAX_FLOPS;
+    for (uint32_t i = 0; i < step.out_count; i++) {
+        small = small && is_small(&out[i].type);
     }
-    if (row->op->flops != NULL && row->op->flops(&s) > MAX_FLOPS) {
+    if (!small) {
         return false;
     }
-    t.step = (wai_step){.op = row->op,
-                        .kernel = row->kernel,
-                        .params = params,
-                        .where = "hostile",
-                        .in = t.in,
-                        .out = t.out,
-                        .in_count = c->in_count,
-                        .out_count = results};
-    run(row, &t);
+    run(&step, &diag);
     return true;
 }
+
+/* What one file's cases amounted to. */
+typedef struct tally {
+    int rounds;
+    unsigned attacks, ran;
+} tally;
 
 static void visit(void *context, const op_case *c) {
     tally *sum = context;
@@ -228,7 +170,6 @@ static void visit(void *context, const op_case *c) {
 }
 
 int main(int argc, char **argv) {
-    tally all = {0, 0, 0};
     if (argc < 4) {
         printf("usage: check_hostile ROUNDS SEED FILE.cases...\n");
         return 2;
@@ -240,8 +181,7 @@ int main(int argc, char **argv) {
             return 1;
         }
         printf("%s: %u attacks, %u ran\n", argv[i], one.attacks, one.ran);
-        all.attacks += one.attacks;
+        compared += one.attacks;
     }
-    printf("%u passed, 0 failed, 0 skipped\n", all.attacks);
-    return 0;
+    return finish();
 }

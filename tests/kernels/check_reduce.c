@@ -4,65 +4,9 @@
  *
  *   check_reduce [rounds] [seed]
  */
+#include "check.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/limits.h"
-#include "ops/emit.h"
-
-extern const wai_kernel wai_op_reduce_kernel, wai_op_softmax_kernel, wai_op_arg_reduce_kernel;
-
-static uint32_t seed = 1;
-static unsigned failures, compared;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
-
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0x7f, size + WAI_SPARE_SIZE);
-    return p;
-}
-
-static void *execute(const wai_op *op, const wai_kernel *kernel, const void *params,
-                     wai_operand *in, wai_operand *out) {
-    const wai_type *types[] = {&in->type};
-    wai_diag diag = {0};
-    wai_signature s = {params, types, 1, &out->type, 1, "check", &diag};
-    wai_step step = {.op = op,
-                     .kernel = kernel,
-                     .params = params,
-                     .where = "check",
-                     .in = in,
-                     .out = out,
-                     .in_count = 1,
-                     .out_count = 1};
-    wai_pool pool;
-    wai_pool_init(&pool, NULL, WAI_MAX_MEMORY);
-    wai_status status = op->infer(&s);
-    if (status == WAI_OK) {
-        out->data = buffer(wai_type_size(&out->type));
-        status = kernel->prepare != NULL ? kernel->prepare(&step, &pool, &diag) : WAI_OK;
-    }
-    if (status == WAI_OK) {
-        status = kernel->run(&step, &diag);
-    }
-    if (status != WAI_OK) {
-        printf("%s: %s\n", op->name, diag.message);
-        exit(1);
-    }
-    wai_pool_free(&pool);
-    return out->data;
-}
 
 /* Whole eighths: many equal ones, and sums of squares that f64 holds exactly. */
 static wai_operand random_input(void) {
@@ -123,7 +67,7 @@ static double map(uint32_t kind, double x) {
     }
 }
 
-static double finish(uint32_t kind, double total, double count) {
+static double finished(uint32_t kind, double total, double count) {
     switch (kind) {
     case WAI_REDUCE_MEAN:
         return total / count;
@@ -140,7 +84,7 @@ static double finish(uint32_t kind, double total, double count) {
 static void check_reduce(void) {
     wai_operand x = random_input(), out = {0};
     wai_reduce_params p = {1 + next(10), next(1u << x.type.rank), 1};
-    const float *in = x.data, *y = execute(&wai_op_reduce, &wai_op_reduce_kernel, &p, &x, &out);
+    const float *in = x.data, *y = execute(&wai_op_reduce, &p, &x, 1, &out);
     size_t outputs = wai_type_count(&out.type), inputs = wai_type_count(&x.type);
     double *total = buffer(outputs * sizeof *total), *size = buffer(outputs * sizeof *size);
     for (size_t i = 0; i < outputs; i++) {
@@ -161,7 +105,7 @@ static void check_reduce(void) {
     }
     double count = (double)(inputs / outputs);
     for (size_t i = 0; i < outputs; i++) {
-        double wanted = finish(p.kind, total[i], count);
+        double wanted = finished(p.kind, total[i], count);
         double scale = fmax(fabs(wanted), p.kind == WAI_REDUCE_SUM ? size[i] : size[i] / count);
         if (p.kind == WAI_REDUCE_PROD && (fabs(wanted) > 1e30 || fabs(wanted) < 1e-30)) {
             continue; /* lanes may overflow or vanish where the whole does not */
@@ -191,8 +135,8 @@ static void check_rows(void) {
     wai_softmax_params softmax = {axis, next(2)};
     wai_arg_reduce_params arg = {axis, 1, next(2), next(2)};
     const float *in = x.data;
-    const float *y = execute(&wai_op_softmax, &wai_op_softmax_kernel, &softmax, &x, &out);
-    const int64_t *at = execute(&wai_op_arg_reduce, &wai_op_arg_reduce_kernel, &arg, &x, &where);
+    const float *y = execute(&wai_op_softmax, &softmax, &x, 1, &out);
+    const int64_t *at = execute(&wai_op_arg_reduce, &arg, &x, 1, &where);
     size_t outer = wai_dims_product(x.type.dims, 0, axis), count = x.type.dims[axis];
     size_t inner = wai_dims_product(x.type.dims, axis + 1, x.type.rank);
     bool ok = true;
@@ -221,12 +165,10 @@ static void check_rows(void) {
 }
 
 int main(int argc, char **argv) {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 400;
-    seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
+    unsigned rounds = start(argc, argv, 400);
     for (unsigned i = 0; i < rounds; i++) {
         check_reduce();
         check_rows();
     }
-    printf("%u passed, %u failed, 0 skipped\n", compared - failures, failures);
-    return failures != 0;
+    return finish();
 }

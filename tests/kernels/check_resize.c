@@ -5,34 +5,9 @@
  *
  *   check_resize [rounds] [seed]
  */
+#include "check.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/limits.h"
-#include "ops/emit.h"
-
-extern const wai_kernel wai_op_resize_kernel;
-
-static uint32_t seed = 1;
-static unsigned failures, compared;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
-
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0x7f, size + WAI_SPARE_SIZE); /* large floats, where nothing may be read */
-    return p;
-}
 
 /* ---- reference ------------------------------------------------------------- */
 
@@ -129,12 +104,7 @@ static double reference_at(const wai_resize_params *p, const wai_operand *in, co
             return p->extrapolation;
         }
         sum += weight != 0 ? weight * ((const float *)in->data)[i] : 0;
-        for (uint32_t a = type->rank; a-- > 0;) {
-            if (++from[a] < type->dims[a]) {
-                break;
-            }
-            from[a] = 0;
-        }
+        next_index(type, from);
     }
     return sum;
 }
@@ -176,28 +146,6 @@ static void describe(const wai_resize_params *p, const wai_type *in) {
            p->exclude_outside, p->antialias);
 }
 
-static bool run(const wai_resize_params *p, wai_operand *in, wai_operand *out) {
-    wai_pool pool;
-    wai_pool_init(&pool, NULL, 1u << 30);
-    wai_diag diag;
-    wai_diag_clear(&diag);
-    wai_step step = {.op = &wai_op_resize,
-                     .kernel = &wai_op_resize_kernel,
-                     .params = p,
-                     .where = "test",
-                     .in = in,
-                     .out = out,
-                     .in_count = 1,
-                     .out_count = 1};
-    bool ok = wai_op_resize_kernel.prepare(&step, &pool, &diag) == WAI_OK;
-    pool.sealed = true;
-    step.workspace = buffer(step.workspace_size);
-    ok = ok && wai_op_resize_kernel.run(&step, &diag) == WAI_OK && !pool.violated;
-    free(step.workspace);
-    wai_pool_free(&pool);
-    return ok;
-}
-
 static bool is_right(const wai_resize_params *p, const wai_operand *in, const wai_operand *out) {
     weights w;
     uint32_t at[WAI_MAX_RANK] = {0};
@@ -214,12 +162,7 @@ static bool is_right(const wai_resize_params *p, const wai_operand *in, const wa
             describe(p, &in->type);
             printf("  element %zu is %.9g, expected %.9g\n", i, got, wanted);
         }
-        for (uint32_t a = out->type.rank; a-- > 0;) {
-            if (++at[a] < out->type.dims[a]) {
-                break;
-            }
-            at[a] = 0;
-        }
+        next_index(&out->type, at);
     }
     for (uint32_t a = 0; a < in->type.rank; a++) {
         free(w.of[a]);
@@ -231,11 +174,9 @@ static void check(void) {
     wai_resize_params p;
     wai_operand in = {.data = NULL}, out = {.data = NULL};
     random_params(&p, &in.type);
-    const wai_type *types[1] = {&in.type};
-    wai_diag diag;
-    wai_diag_clear(&diag);
-    wai_signature signature = {&p, types, 1, &out.type, 1, "test", &diag};
-    if (wai_op_resize.infer(&signature) != WAI_OK || !wai_type_is_valid(&out.type)) {
+    wai_diag diag = {0};
+    wai_step step = make_step(&wai_op_resize, &p, &in, 1, &out);
+    if (infer_step(&step, NULL, &diag) != WAI_OK || !wai_type_is_valid(&out.type)) {
         /* Less than half a pixel left of an axis: rightly refused. */
         if (!p.antialias) {
             describe(&p, &in.type);
@@ -251,7 +192,7 @@ static void check(void) {
         ((float *)in.data)[i] = (float)next(2001) / 1000.0f - 1.0f;
     }
     compared++;
-    if (!run(&p, &in, &out) || !is_right(&p, &in, &out)) {
+    if (run_step(&step, NULL, &diag) != WAI_OK || !is_right(&p, &in, &out)) {
         failures++;
     }
     free(in.data);
@@ -259,11 +200,9 @@ static void check(void) {
 }
 
 int main(int argc, char **argv) {
-    int rounds = argc > 1 ? atoi(argv[1]) : 2000;
-    seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
-    for (int i = 0; i < rounds; i++) {
+    unsigned rounds = start(argc, argv, 2000);
+    for (unsigned i = 0; i < rounds; i++) {
         check();
     }
-    printf("%u passed, %u failed, 0 skipped\n", compared - failures, failures);
-    return failures != 0;
+    return finish();
 }

@@ -4,38 +4,10 @@
  *
  *   check_transpose [rounds] [seed]
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/limits.h"
-#include "ops/emit.h"
-
-extern const wai_kernel wai_op_transpose_kernel, wai_op_slice_kernel, wai_op_expand_kernel,
-    wai_op_tile_kernel, wai_op_pad_kernel;
-
-static uint32_t seed = 1;
-static unsigned failures, compared;
-
-static uint32_t next(uint32_t below) {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (seed >> 4) % below;
-}
-
-static void *buffer(size_t size) {
-    void *p = NULL;
-    if (posix_memalign(&p, WAI_ALIGN, size + WAI_SPARE_SIZE) != 0) {
-        abort();
-    }
-    memset(p, 0xee, size + WAI_SPARE_SIZE);
-    return p;
-}
+#include "check.h"
 
 typedef struct subject {
     const wai_op *op;
-    const wai_kernel *kernel;
     union {
         wai_transpose_params transpose;
         wai_slice_params slice;
@@ -132,15 +104,10 @@ static bool is_right(const subject *s, dull_reference reference) {
         if (memcmp((const uint8_t *)s->out.data + i * element, wanted, element) != 0) {
             return false;
         }
-        for (uint32_t axis = s->out.type.rank; axis-- > 0;) {
-            if (++at[axis] < s->out.type.dims[axis]) {
-                break;
-            }
-            at[axis] = 0;
-        }
+        next_index(&s->out.type, at);
     }
     for (size_t i = 0; i < WAI_SPARE_SIZE; i++) {
-        if (((const uint8_t *)s->out.data)[count * element + i] != 0xee) {
+        if (((const uint8_t *)s->out.data)[count * element + i] != POISON) {
             return false;
         }
     }
@@ -148,11 +115,9 @@ static bool is_right(const subject *s, dull_reference reference) {
 }
 
 static void check(subject *s, dull_reference reference) {
-    const wai_type *types[1] = {&s->in.type};
-    wai_diag diag;
-    wai_diag_clear(&diag);
-    wai_signature signature = {&s->params, types, 1, &s->out.type, 1, "test", &diag};
-    if (s->op->infer(&signature) != WAI_OK || !wai_type_is_valid(&s->out.type)) {
+    wai_diag diag = {0};
+    wai_step step = make_step(s->op, &s->params, &s->in, 1, &s->out);
+    if (infer_step(&step, NULL, &diag) != WAI_OK || !wai_type_is_valid(&s->out.type)) {
         describe(s);
         printf("  refused: %s\n", diag.message);
         failures++;
@@ -164,16 +129,8 @@ static void check(subject *s, dull_reference reference) {
     for (size_t i = 0; i < size; i++) {
         ((uint8_t *)s->in.data)[i] = (uint8_t)next(256);
     }
-    wai_step step = {.op = s->op,
-                     .kernel = s->kernel,
-                     .params = &s->params,
-                     .where = "test",
-                     .in = &s->in,
-                     .out = &s->out,
-                     .in_count = 1,
-                     .out_count = 1};
     compared++;
-    if (s->kernel->run(&step, &diag) != WAI_OK || !is_right(s, reference)) {
+    if (run_step(&step, NULL, &diag) != WAI_OK || !is_right(s, reference)) {
         failures++;
         describe(s);
     }
@@ -196,7 +153,7 @@ static wai_type random_type(uint32_t rank, uint32_t budget) {
 }
 
 static void check_transpose(void) {
-    subject s = {.op = &wai_op_transpose, .kernel = &wai_op_transpose_kernel};
+    subject s = {.op = &wai_op_transpose};
     s.in.type = random_type(1 + next(WAI_MAX_RANK), 20000);
     uint32_t *perm = s.params.transpose.perm, rank = s.in.type.rank;
     for (uint32_t i = 0; i < rank; i++) {
@@ -211,7 +168,7 @@ static void check_transpose(void) {
 }
 
 static void check_slice(void) {
-    subject s = {.op = &wai_op_slice, .kernel = &wai_op_slice_kernel};
+    subject s = {.op = &wai_op_slice};
     s.in.type = random_type(1 + next(6), 5000);
     for (uint32_t i = 0; i < s.in.type.rank; i++) {
         uint32_t dim = s.in.type.dims[i], step = 1 + next(3);
@@ -226,7 +183,7 @@ static void check_slice(void) {
 }
 
 static void check_expand(void) {
-    subject s = {.op = &wai_op_expand, .kernel = &wai_op_expand_kernel};
+    subject s = {.op = &wai_op_expand};
     wai_type wide = random_type(1 + next(5), 5000);
     uint32_t dropped = next(wide.rank + 1);
     s.params.expand.rank = wide.rank;
@@ -239,7 +196,7 @@ static void check_expand(void) {
 }
 
 static void check_tile(void) {
-    subject s = {.op = &wai_op_tile, .kernel = &wai_op_tile_kernel};
+    subject s = {.op = &wai_op_tile};
     s.in.type = random_type(1 + next(5), 500);
     for (uint32_t i = 0; i < s.in.type.rank; i++) {
         s.params.tile.repeats[i] = 1 + next(3);
@@ -248,7 +205,7 @@ static void check_tile(void) {
 }
 
 static void check_pad(void) {
-    subject s = {.op = &wai_op_pad, .kernel = &wai_op_pad_kernel};
+    subject s = {.op = &wai_op_pad};
     s.in.type = random_type(1 + next(5), 300);
     s.params.pad.mode = WAI_PAD_CONSTANT + next(4);
     for (uint32_t i = 0; i < s.in.type.rank; i++) {
@@ -259,15 +216,13 @@ static void check_pad(void) {
 }
 
 int main(int argc, char **argv) {
-    int rounds = argc > 1 ? atoi(argv[1]) : 500;
-    seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
-    for (int i = 0; i < rounds; i++) {
+    unsigned rounds = start(argc, argv, 500);
+    for (unsigned i = 0; i < rounds; i++) {
         check_transpose();
         check_slice();
         check_expand();
         check_tile();
         check_pad();
     }
-    printf("%u passed, %u failed, 0 skipped\n", compared - failures, failures);
-    return failures != 0;
+    return finish();
 }
