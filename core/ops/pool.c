@@ -11,7 +11,7 @@
 #endif
 
 #include "base/limits.h"
-#include "ops/emit.h"
+#include "ops/pool.h"
 
 static const char *const kinds[] = {NULL, "max", "average", "average_include_pad", NULL};
 
@@ -28,8 +28,7 @@ static const wai_field fields[] = {
     WAI_FIELD(wai_pool_params, WAI_FIELD_F32, max),
 };
 
-static wai_status check_axis(wai_signature *s, uint32_t i) {
-    const wai_pool_params *p = s->params;
+static wai_status check_axis(wai_signature *s, const wai_pool_params *p, uint32_t i) {
     if (i >= p->spatial) {
         return p->kernel[i] == 0 && p->stride[i] == 0 && p->dilation[i] == 0 &&
                        p->pad_before[i] == 0 && p->pad_after[i] == 0 && p->out[i] == 0
@@ -55,8 +54,7 @@ static wai_status check_axis(wai_signature *s, uint32_t i) {
     return WAI_OK;
 }
 
-static wai_status infer(wai_signature *s) {
-    const wai_pool_params *p = s->params;
+wai_status wai_pool_infer(wai_signature *s, const wai_pool_params *p) {
     const wai_type *x = s->in[0];
     if (x == NULL || p->kind < WAI_POOL_MAX || p->kind > WAI_POOL_AVERAGE_INCLUDE_PAD) {
         return WAI_REFUSE(s, "an input and a known kind are needed, kind is %u", p->kind);
@@ -71,7 +69,7 @@ static wai_status infer(wai_signature *s) {
     }
     s->out[0] = *x;
     for (uint32_t i = 0; i < 3; i++) {
-        wai_status status = check_axis(s, i);
+        wai_status status = check_axis(s, p, i);
         if (status != WAI_OK) {
             return status;
         }
@@ -85,6 +83,10 @@ static wai_status infer(wai_signature *s) {
                         wai_type_text(&s->out[0], text));
     }
     return WAI_OK;
+}
+
+static wai_status infer(wai_signature *s) {
+    return wai_pool_infer(s, s->params);
 }
 
 static uint64_t flops(const wai_signature *s) {
@@ -111,31 +113,14 @@ const wai_op wai_op_pool = {
 
 /* ---- kernel ------------------------------------------------------------- */
 
-/* The taps of one window along one axis that lie inside the input: `count` of
- * them, from input position `first`, `step` apart. */
-typedef struct span {
-    size_t first, count, step, padded_count;
-} span;
-
-typedef struct axis {
-    uint32_t in, kernel, stride, dilation, before, after, out;
-} axis;
-
-/* Axis i of three; axes that the tensor does not have come first, as 1. */
-static axis get_axis(const wai_step *step, uint32_t i) {
-    const wai_pool_params *p = step->params;
+wai_pool_axis wai_pool_axis_of(const wai_type *x, const wai_pool_params *p, uint32_t i) {
     const uint32_t absent = 3 - p->spatial;
     if (i < absent) {
-        return (axis){1, 1, 1, 1, 0, 0, 1};
+        return (wai_pool_axis){1, 1, 1, 1, 0, 0, 1};
     }
     i -= absent;
-    return (axis){step->in[0].type.dims[i + 1],
-                  p->kernel[i],
-                  p->stride[i],
-                  p->dilation[i],
-                  p->pad_before[i],
-                  p->pad_after[i],
-                  p->out[i]};
+    return (wai_pool_axis){x->dims[i + 1],   p->kernel[i],    p->stride[i], p->dilation[i],
+                           p->pad_before[i], p->pad_after[i], p->out[i]};
 }
 
 /* How many of the positions start + i*step, i < most, are below `end`. */
@@ -147,13 +132,13 @@ static int64_t below(int64_t start, int64_t step, int64_t end, int64_t most) {
     return count < most ? count : most;
 }
 
-static span get_span(const axis *a, size_t position) {
+wai_pool_span wai_pool_span_of(const wai_pool_axis *a, size_t position) {
     const int64_t start = (int64_t)position * a->stride - a->before;
     const int64_t skipped = below(start, a->dilation, 0, a->kernel);
     const int64_t end = below(start, a->dilation, a->in, a->kernel);
     const int64_t padded = below(start, a->dilation, (int64_t)a->in + a->after, a->kernel);
-    return (span){(size_t)(end > skipped ? start + skipped * a->dilation : 0),
-                  (size_t)(end - skipped), a->dilation, (size_t)padded};
+    return (wai_pool_span){(size_t)(end > skipped ? start + skipped * a->dilation : 0),
+                           (size_t)(end - skipped), a->dilation, (size_t)padded};
 }
 
 /* Four channels; in gcc's and clang's vectors, which every target has. */
@@ -184,7 +169,7 @@ static inline lanes larger(lanes a, lanes b) {
 }
 
 typedef struct window {
-    span d, h, w;
+    wai_pool_span d, h, w;
     size_t row, plane; /* elements between input rows and planes */
     size_t channels;
     lanes divisor, min, max;
@@ -251,7 +236,9 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     if (wai_type_count(&step->out[0].type) == 0) {
         return WAI_OK;
     }
-    const axis depth = get_axis(step, 0), height = get_axis(step, 1), width = get_axis(step, 2);
+    const wai_pool_axis depth = wai_pool_axis_of(type, p, 0);
+    const wai_pool_axis height = wai_pool_axis_of(type, p, 1);
+    const wai_pool_axis width = wai_pool_axis_of(type, p, 2);
     window win = {.channels = type->dims[type->rank - 1],
                   .min = splat(p->min),
                   .max = splat(p->max),
@@ -262,11 +249,11 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     float *out = step->out[0].data;
     for (uint32_t n = 0; n < type->dims[0]; n++, image += depth.in * win.plane) {
         for (size_t d = 0; d < depth.out; d++) {
-            win.d = get_span(&depth, d);
+            win.d = wai_pool_span_of(&depth, d);
             for (size_t h = 0; h < height.out; h++) {
-                win.h = get_span(&height, h);
+                win.h = wai_pool_span_of(&height, h);
                 for (size_t w = 0; w < width.out; w++, out += win.channels) {
-                    win.w = get_span(&width, w);
+                    win.w = wai_pool_span_of(&width, w);
                     if (p->kind == WAI_POOL_MAX) {
                         pixel(&win, image, true, out);
                     } else {

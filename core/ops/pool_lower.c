@@ -3,8 +3,14 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "ops/emit.h"
+#include "ops/pool.h"
 #include "ops/window.h"
+
+/* MaxPool of bytes: as f32, which holds them all. */
+static bool is_byte_pool(const wai_lower *l, const wai_value *x) {
+    return strcmp(l->op_type, "MaxPool") == 0 &&
+           (x->type.dtype == WAI_I8 || x->type.dtype == WAI_U8);
+}
 
 static bool check_input(wai_lower *l, const wai_value *x) {
     if (wai_lower_failed(l)) {
@@ -14,7 +20,7 @@ static bool check_input(wai_lower *l, const wai_value *x) {
         WAI_LOWER_REFUSE(l, "an input of rank %u has no spatial axes", x->type.rank);
         return false;
     }
-    if (x->type.dtype != WAI_F32) {
+    if (x->type.dtype != WAI_F32 && !is_byte_pool(l, x)) {
         WAI_LOWER_DECLINE(l, "%s of %s", l->op_type, wai_dtype_name(x->type.dtype));
         return false;
     }
@@ -44,16 +50,26 @@ static bool count_windows(wai_lower *l, const wai_window *w, uint32_t i, uint32_
     return true;
 }
 
+static wai_value *emit_index(wai_lower *l, wai_value *x, const wai_pool_params *p,
+                             bool column_major) {
+    wai_pool_index_params params = {.column_major = column_major, .spatial = p->spatial};
+    memcpy(params.kernel, p->kernel, sizeof p->kernel);
+    memcpy(params.stride, p->stride, sizeof p->stride);
+    memcpy(params.dilation, p->dilation, sizeof p->dilation);
+    memcpy(params.pad_before, p->pad_before, sizeof p->pad_before);
+    memcpy(params.pad_after, p->pad_after, sizeof p->pad_after);
+    memcpy(params.out, p->out, sizeof p->out);
+    return wai_emit_channels_first(l->graph,
+                                   wai_emit(l->graph, &wai_op_pool_index, &params, &x, 1));
+}
+
 void wai_lower_pool(wai_lower *l) {
     const bool max = strcmp(l->op_type, "MaxPool") == 0;
     wai_value *x = wai_lower_input(l, 0);
     const bool ceil_mode = wai_attr_int(l, "ceil_mode", 0) != 0;
-    bool include_pad = false;
+    bool include_pad = false, column_major = false;
     if (max) {
-        wai_attr_ignore(l, "storage_order"); /* of the indices only */
-        if (wai_lower_wants(l, 1)) {
-            WAI_LOWER_DECLINE(l, "MaxPool with its second output, Indices");
-        }
+        column_major = wai_attr_int(l, "storage_order", 0) != 0; /* of the indices */
     } else {
         include_pad = wai_attr_int(l, "count_include_pad", 0) != 0;
     }
@@ -90,8 +106,13 @@ void wai_lower_pool(wai_lower *l) {
             return;
         }
     }
-    x = wai_emit_channels_last(l->graph, x);
-    l->out[0] = wai_emit_channels_first(l->graph, wai_emit(l->graph, &wai_op_pool, &p, &x, 1));
+    const wai_dtype dtype = x->type.dtype;
+    x = wai_emit_channels_last(l->graph, wai_emit_cast(l->graph, x, WAI_F32));
+    wai_value *y = wai_emit(l->graph, &wai_op_pool, &p, &x, 1);
+    l->out[0] = wai_emit_channels_first(l->graph, wai_emit_cast(l->graph, y, dtype));
+    if (max && wai_lower_wants(l, 1)) {
+        l->out[1] = emit_index(l, x, &p, column_major);
+    }
 }
 
 /* ---- global ------------------------------------------------------------- */

@@ -1,0 +1,388 @@
+/*
+ * ONNX operators whose output's shape depends on values: Compress, NonZero,
+ * Unique, NonMaxSuppression. Shapes are numbers in our graph, so what decides
+ * them must be constant; the rest is gather, or nothing.
+ */
+#include <string.h>
+
+#include "base/limits.h"
+#include "onnx/lower.h"
+#include "ops/emit.h"
+
+/* Input `index`, a constant; NULL when it is absent, or after a failure. */
+static const wai_value *constant_input(wai_lower *l, uint32_t index) {
+    const wai_value *value = wai_lower_optional(l, index);
+    if (value != NULL && value->data == NULL) {
+        WAI_LOWER_DECLINE(l, "input %u (%s) of %s must be a constant: the output's shape is in it",
+                          index, value->name != NULL ? value->name : "computed", l->op_type);
+    }
+    return wai_lower_failed(l) ? NULL : value;
+}
+
+static int64_t *new_numbers(wai_lower *l, size_t count) {
+    int64_t *numbers = wai_arena_array(l->graph->arena, count + 1, sizeof *numbers);
+    if (numbers == NULL) {
+        wai_graph_fail(l->graph, WAI_ERR_MEMORY, "no memory for %zu numbers", count);
+    }
+    return numbers;
+}
+
+static wai_value *emit_numbers(wai_lower *l, const int64_t *numbers, uint32_t rows, uint32_t rank,
+                               uint32_t columns) {
+    const uint32_t dims[2] = {rows, columns};
+    const wai_type type = wai_type_make(WAI_I64, rank, dims);
+    if (!wai_type_is_valid(&type)) {
+        WAI_LOWER_DECLINE(l, "the output of %s is too large", l->op_type);
+        return NULL;
+    }
+    return wai_emit_constant(l->graph, &type, numbers);
+}
+
+/* The slices of x along `axis` that `indices` name. */
+static wai_value *emit_gather(wai_lower *l, wai_value *x, uint32_t axis, wai_value *indices) {
+    const wai_gather_params params = {axis};
+    wai_value *in[2] = {x, indices};
+    return wai_emit(l->graph, &wai_op_gather, &params, in, 2);
+}
+
+/* x as a vector when the attribute `axis` is absent; which axis is then 0. */
+static wai_value *along_axis(wai_lower *l, wai_value *x, uint32_t *axis) {
+    *axis = 0;
+    if (wai_attr_has(l, "axis")) {
+        *axis = wai_lower_axis(l, wai_attr_int(l, "axis", 0), x->type.rank);
+        return x;
+    }
+    const uint32_t count = (uint32_t)wai_type_count(&x->type);
+    return wai_emit_reshape(l->graph, x, 1, &count);
+}
+
+/* ---- Compress -------------------------------------------------------------- */
+
+void wai_lower_compress(wai_lower *l) {
+    wai_value *x = wai_lower_input(l, 0);
+    wai_lower_input(l, 1);
+    const wai_value *condition = constant_input(l, 1);
+    uint32_t axis = 0;
+    x = condition != NULL && !wai_lower_failed(l) ? along_axis(l, x, &axis) : NULL;
+    if (x == NULL || wai_lower_failed(l)) {
+        return;
+    }
+    const size_t count = wai_type_count(&condition->type);
+    if (condition->type.rank != 1 || condition->type.dtype != WAI_BOOL ||
+        count > x->type.dims[axis]) {
+        char text[WAI_TYPE_TEXT];
+        WAI_LOWER_REFUSE(l, "condition %s for %u elements", wai_type_text(&condition->type, text),
+                         x->type.dims[axis]);
+        return;
+    }
+    int64_t *kept = new_numbers(l, count);
+    uint32_t n = 0;
+    for (size_t i = 0; i < count && kept != NULL; i++) {
+        if (((const uint8_t *)condition->data)[i] != 0) {
+            kept[n++] = (int64_t)i;
+        }
+    }
+    if (kept != NULL) {
+        l->out[0] = emit_gather(l, x, axis, emit_numbers(l, kept, n, 1, 0));
+    }
+}
+
+/* ---- NonZero --------------------------------------------------------------- */
+
+void wai_lower_non_zero(wai_lower *l) {
+    wai_lower_input(l, 0);
+    const wai_value *x = constant_input(l, 0);
+    if (x == NULL) {
+        return;
+    }
+    const uint32_t rank = x->type.rank;
+    const size_t count = wai_type_count(&x->type), width = wai_dtype_size(x->type.dtype);
+    const wai_dtype dtype = x->type.dtype;
+    /* -0 is zero; otherwise any bit counts. */
+    const bool is_float = dtype == WAI_F32 || dtype == WAI_F16 || dtype == WAI_F64;
+    int64_t *places = new_numbers(l, count);
+    uint32_t n = 0;
+    for (size_t i = 0; i < count && places != NULL; i++) {
+        const uint8_t *bytes = (const uint8_t *)x->data + i * width;
+        uint32_t any = 0;
+        for (size_t b = 0; b < width; b++) {
+            any |= is_float && b + 1 == width ? bytes[b] & 0x7fu : bytes[b];
+        }
+        if (any != 0) {
+            places[n++] = (int64_t)i;
+        }
+    }
+    /* NumPy: of a scalar, as of a vector of one element. */
+    const uint32_t rows = rank != 0 ? rank : 1;
+    int64_t *out = new_numbers(l, (size_t)rows * n);
+    if (out == NULL || wai_lower_failed(l)) {
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t rest = places[i];
+        for (uint32_t axis = rank; axis-- > 0; rest /= x->type.dims[axis]) {
+            out[(size_t)axis * n + i] = rest % x->type.dims[axis];
+        }
+    }
+    l->out[0] = emit_numbers(l, out, rows, 2, n);
+}
+
+/* ---- Unique ----------------------------------------------------------------
+ * Slices along an axis, compared element by element. */
+
+typedef struct slices {
+    const uint8_t *data;
+    size_t outer, count, block; /* [outer, count, block] */
+    size_t width;
+    wai_dtype dtype;
+} slices;
+
+/* An element as a number of the same order; NaN above all, -0 as 0. */
+static int64_t ordered(const slices *s, const uint8_t *at) {
+    switch (s->dtype) {
+    case WAI_F32:
+    case WAI_F64: {
+        double value;
+        float single;
+        if (s->dtype == WAI_F32) {
+            memcpy(&single, at, sizeof single);
+            value = single;
+        } else {
+            memcpy(&value, at, sizeof value);
+        }
+        int64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        return value != value ? INT64_MAX : bits < 0 ? -(bits & INT64_MAX) : bits;
+    }
+    default: {
+        int64_t value = 0;
+        memcpy(&value, at, s->width); /* little-endian */
+        const uint32_t unused = 64 - 8 * (uint32_t)s->width;
+        const bool is_signed = s->dtype == WAI_I8 || s->dtype == WAI_I16 || s->dtype == WAI_I32;
+        if (is_signed) {
+            return (int64_t)((uint64_t)value << unused) >> unused;
+        }
+        return s->dtype == WAI_U64 ? value ^ INT64_MIN : value;
+    }
+    }
+}
+
+static int compare(const slices *s, int64_t a, int64_t b) {
+    for (size_t o = 0; o < s->outer; o++) {
+        const uint8_t *base = s->data + o * s->count * s->block * s->width;
+        for (size_t i = 0; i < s->block; i++) {
+            int64_t x = ordered(s, base + ((size_t)a * s->block + i) * s->width);
+            int64_t y = ordered(s, base + ((size_t)b * s->block + i) * s->width);
+            if (x != y) {
+                return x < y ? -1 : 1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Merge sort from the bottom up: stable, and no input makes it slow. */
+static int64_t *sort(const slices *s, int64_t *from, int64_t *to) {
+    for (size_t run = 1; run < s->count; run *= 2) {
+        for (size_t start = 0; start < s->count; start += 2 * run) {
+            size_t middle = start + run < s->count ? start + run : s->count;
+            size_t end = middle + run < s->count ? middle + run : s->count;
+            size_t a = start, b = middle;
+            for (size_t i = start; i < end; i++) {
+                bool first = b >= end || (a < middle && compare(s, from[a], from[b]) <= 0);
+                to[i] = from[first ? a++ : b++];
+            }
+        }
+        int64_t *other = from;
+        from = to;
+        to = other;
+    }
+    return from;
+}
+
+typedef struct groups {
+    int64_t *first, *inverse, *size;
+    uint32_t count;
+} groups;
+
+/* Equal slices, in order of value, or of their first one. */
+static bool find_groups(wai_lower *l, const slices *s, bool sorted, groups *g) {
+    const size_t count = s->count;
+    int64_t *order = new_numbers(l, count), *spare = new_numbers(l, count);
+    int64_t *group = new_numbers(l, count);
+    *g = (groups){new_numbers(l, count), new_numbers(l, count), new_numbers(l, count), 0};
+    if (wai_lower_failed(l)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        order[i] = (int64_t)i;
+    }
+    order = sort(s, order, spare);
+    /* group[i]: the first slice that is equal to slice i. */
+    for (size_t i = 0; i < count; i++) {
+        bool same = i > 0 && compare(s, order[i - 1], order[i]) == 0;
+        group[order[i]] = same ? group[order[i - 1]] : order[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        const size_t slice = sorted ? (size_t)order[i] : i;
+        if (group[slice] == (int64_t)slice) {
+            g->inverse[slice] = g->count;
+            g->first[g->count++] = (int64_t)slice;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        g->inverse[i] = g->inverse[group[i]];
+        g->size[g->inverse[i]]++;
+    }
+    return true;
+}
+
+void wai_lower_unique(wai_lower *l) {
+    wai_value *x = wai_lower_input(l, 0);
+    const bool sorted = wai_attr_int(l, "sorted", 1) != 0;
+    uint32_t axis = 0;
+    x = constant_input(l, 0) != NULL ? along_axis(l, x, &axis) : NULL;
+    if (x == NULL || wai_lower_failed(l)) {
+        return;
+    }
+    if (x->data == NULL || x->type.dtype == WAI_F16) {
+        WAI_LOWER_DECLINE(l, "Unique of %s, %zu bytes", wai_dtype_name(x->type.dtype),
+                          wai_type_size(&x->type));
+        return;
+    }
+    const slices s = {.data = x->data,
+                      .outer = wai_dims_product(x->type.dims, 0, axis),
+                      .count = x->type.dims[axis],
+                      .block = wai_dims_product(x->type.dims, axis + 1, x->type.rank),
+                      .width = wai_dtype_size(x->type.dtype),
+                      .dtype = x->type.dtype};
+    groups g;
+    if (!find_groups(l, &s, sorted, &g)) {
+        return;
+    }
+    wai_value *first = emit_numbers(l, g.first, g.count, 1, 0);
+    l->out[0] = emit_gather(l, x, axis, first);
+    for (uint32_t i = 1; i < 4; i++) {
+        if (wai_lower_wants(l, i)) {
+            l->out[i] = i == 1   ? first
+                        : i == 2 ? emit_numbers(l, g.inverse, (uint32_t)s.count, 1, 0)
+                                 : emit_numbers(l, g.size, g.count, 1, 0);
+        }
+    }
+}
+
+/* ---- NonMaxSuppression ------------------------------------------------------- */
+
+typedef struct suppression {
+    const float *boxes; /* of this batch, [count, 4] */
+    uint32_t count;
+    bool center;
+    float overlap;
+} suppression;
+
+/* Low and high corner of box i along y or x (axis 0, 1). */
+static void side(const suppression *s, size_t i, uint32_t axis, float *low, float *high) {
+    const float *box = s->boxes + 4 * i;
+    if (s->center) { /* x, y, width, height */
+        const float half = box[3 - axis] / 2;
+        *low = box[1 - axis] - half;
+        *high = box[1 - axis] + half;
+    } else { /* y1, x1, y2, x2: any two opposite corners */
+        const float a = box[axis], b = box[2 + axis];
+        *low = a < b ? a : b;
+        *high = a < b ? b : a;
+    }
+}
+
+static bool overlap(const suppression *s, size_t a, size_t b) {
+    float area_a = 1, area_b = 1, both = 1;
+    for (uint32_t axis = 0; axis < 2; axis++) {
+        float low_a, high_a, low_b, high_b;
+        side(s, a, axis, &low_a, &high_a);
+        side(s, b, axis, &low_b, &high_b);
+        const float low = low_a > low_b ? low_a : low_b;
+        const float high = high_a < high_b ? high_a : high_b;
+        area_a *= high_a - low_a;
+        area_b *= high_b - low_b;
+        both *= high > low ? high - low : 0;
+    }
+    return area_a > 0 && area_b > 0 && both / (area_a + area_b - both) > s->overlap;
+}
+
+/* The boxes that stay into out[0..limit), best first; `dead` is scratch. */
+static uint32_t suppress(const suppression *s, const float *scores, float least, uint32_t limit,
+                         uint8_t *dead, int64_t *out) {
+    for (uint32_t i = 0; i < s->count; i++) {
+        dead[i] = !(scores[i] > least);
+    }
+    for (uint32_t n = 0; n < limit; n++) {
+        uint32_t best = s->count;
+        for (uint32_t i = 0; i < s->count; i++) {
+            if (dead[i] == 0 && (best == s->count || scores[i] > scores[best])) {
+                best = i;
+            }
+        }
+        if (best == s->count) {
+            return n;
+        }
+        out[n] = best;
+        for (uint32_t i = 0; i < s->count; i++) {
+            dead[i] |= i == best || (dead[i] == 0 && overlap(s, best, i));
+        }
+    }
+    return limit;
+}
+
+/* Input `index` as a number; `fallback` when it is absent or empty. */
+static float number(wai_lower *l, uint32_t index, float fallback) {
+    bool there = false;
+    float value = fallback;
+    return wai_lower_floats(l, index, &value, 1, &there) == 1 ? value : fallback;
+}
+
+void wai_lower_non_max_suppression(wai_lower *l) {
+    wai_lower_input(l, 0);
+    wai_lower_input(l, 1);
+    const wai_value *boxes = constant_input(l, 0), *scores = constant_input(l, 1);
+    suppression s = {.center = wai_attr_int(l, "center_point_box", 0) != 0};
+    int64_t most = 0;
+    bool there = false;
+    wai_lower_ints(l, 2, &most, 1, &there);
+    s.overlap = number(l, 3, 0);
+    const float least = number(l, 4, -__builtin_inff());
+    if (wai_lower_failed(l) || boxes == NULL || scores == NULL) {
+        return;
+    }
+    const wai_type *b = &boxes->type, *c = &scores->type;
+    if (b->dtype != WAI_F32 || c->dtype != WAI_F32 || b->rank != 3 || c->rank != 3 ||
+        b->dims[0] != c->dims[0] || b->dims[1] != c->dims[2] || b->dims[2] != 4) {
+        char x[WAI_TYPE_TEXT], y[WAI_TYPE_TEXT];
+        WAI_LOWER_REFUSE(l, "boxes %s and scores %s", wai_type_text(b, x), wai_type_text(c, y));
+        return;
+    }
+    s.count = b->dims[1];
+    const uint32_t limit = most < 0 ? 0 : most < s.count ? (uint32_t)most : s.count;
+    const uint64_t planes = (uint64_t)c->dims[0] * c->dims[1];
+    if (planes * s.count > WAI_MAX_FOLD_SIZE || planes * s.count * limit > WAI_MAX_FOLD_WORK / 8) {
+        WAI_LOWER_DECLINE(l, "NonMaxSuppression of %s at import", "so many boxes");
+        return;
+    }
+    int64_t *out = new_numbers(l, (size_t)(planes * limit * 3));
+    int64_t *kept = new_numbers(l, limit);
+    uint8_t *dead = wai_arena_array(l->graph->arena, s.count + 1u, 1);
+    uint32_t n = 0;
+    for (uint64_t plane = 0; plane < planes && dead != NULL && !wai_lower_failed(l); plane++) {
+        const uint64_t batch = plane / c->dims[1];
+        s.boxes = (const float *)boxes->data + batch * s.count * 4;
+        const float *own = (const float *)scores->data + plane * s.count;
+        const uint32_t found = suppress(&s, own, least, limit, dead, kept);
+        for (uint32_t i = 0; i < found; i++, n++) {
+            out[3 * n] = (int64_t)batch;
+            out[3 * n + 1] = (int64_t)(plane % c->dims[1]);
+            out[3 * n + 2] = kept[i];
+        }
+    }
+    if (dead != NULL && !wai_lower_failed(l)) {
+        l->out[0] = emit_numbers(l, out, n, 2, 3);
+    }
+}
