@@ -31,7 +31,8 @@ static bool takes(uint32_t kind, wai_dtype dtype) {
     if (kind >= WAI_BINARY_AND) {
         return dtype == WAI_BOOL;
     }
-    return dtype == WAI_F32 || wai_dtype_is_integer(dtype);
+    return dtype == WAI_F32 || wai_dtype_is_integer(dtype) ||
+           (dtype == WAI_F64 && kind != WAI_BINARY_POW);
 }
 
 static wai_status infer(wai_signature *s) {
@@ -96,7 +97,7 @@ static wai_binary_kind mod_kind(wai_lower *l, const wai_value *a) {
     if (wai_attr_int(l, "fmod", 0) != 0) {
         return WAI_BINARY_FMOD;
     }
-    if (a != NULL && a->type.dtype == WAI_F32) {
+    if (a != NULL && (a->type.dtype == WAI_F32 || a->type.dtype == WAI_F64)) {
         WAI_LOWER_REFUSE(l, "fmod must be 1 for floating-point inputs");
     }
     return WAI_BINARY_MOD;
@@ -116,7 +117,8 @@ void wai_lower_variadic(wai_lower *l) {
         sum = wai_emit_binary(l->graph, kind, sum, wai_lower_input(l, i));
     }
     if (strcmp(l->op_type, "Mean") == 0 && l->in_count > 1) {
-        wai_value *count = wai_emit_scalar_f32(l->graph, (float)l->in_count);
+        wai_dtype dtype = sum != NULL ? sum->type.dtype : WAI_F32;
+        wai_value *count = wai_emit_scalar(l->graph, dtype, l->in_count);
         sum = wai_emit_binary(l->graph, WAI_BINARY_DIV, sum, count);
     }
     l->out[0] = sum;

@@ -167,6 +167,40 @@ static void join_integers(uint32_t kind, wai_dtype dtype, uint8_t *out, const ui
     }
 }
 
+/* ---- f64: rare, one function for all ------------------------------------- */
+
+static double real(uint32_t kind, double x, double y) {
+    double r;
+    switch (kind) {
+    case WAI_BINARY_ADD:
+        return x + y;
+    case WAI_BINARY_SUB:
+        return x - y;
+    case WAI_BINARY_MUL:
+        return x * y;
+    case WAI_BINARY_DIV:
+        return x / y;
+    case WAI_BINARY_MIN:
+        return x < y || x != x ? x : y;
+    case WAI_BINARY_MAX:
+        return x > y || x != x ? x : y;
+    case WAI_BINARY_PRELU:
+        return x < 0.0 ? x * y : x;
+    default:
+        r = fmod(x, y);
+        return kind == WAI_BINARY_MOD && r != 0.0 && (r < 0.0) != (y < 0.0) ? r + y : r;
+    }
+}
+
+static void join_doubles(uint32_t kind, double *out, const double *a, size_t step_a,
+                         const double *b, size_t step_b, size_t count) {
+    /* Read first: out may be where a single element of a or b is. */
+    double first_a = a[0], first_b = b[0];
+    for (size_t i = 0; i < count; i++) {
+        out[i] = real(kind, step_a != 0 ? a[i] : first_a, step_b != 0 ? b[i] : first_b);
+    }
+}
+
 #define REPEATED 256
 
 /* ---- step ---------------------------------------------------------------- */
@@ -218,6 +252,9 @@ static wai_status run(wai_step *step, wai_diag *diag) {
         if (dtype == WAI_F32) {
             joins[kind]((float *)out, (const float *)row_x, b->inner[0], (const float *)row_y,
                         b->inner[1], b->count);
+        } else if (dtype == WAI_F64) {
+            join_doubles(kind, (double *)out, (const double *)row_x, b->inner[0],
+                         (const double *)row_y, b->inner[1], b->count);
         } else {
             join_integers(kind, dtype, out, row_x, b->inner[0], row_y, b->inner[1], b->count);
         }

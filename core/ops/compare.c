@@ -21,7 +21,7 @@ static const wai_field fields[] = {
 };
 
 static bool takes(uint32_t kind, wai_dtype dtype) {
-    return dtype == WAI_F32 || wai_dtype_is_integer(dtype) ||
+    return dtype == WAI_F32 || dtype == WAI_F64 || wai_dtype_is_integer(dtype) ||
            (dtype == WAI_BOOL && kind == WAI_COMPARE_EQUAL);
 }
 
@@ -57,6 +57,14 @@ static void compare_floats(uint32_t kind, uint8_t *out, const float *a, size_t s
                            const float *b, size_t step_b, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float x = a[i * step_a], y = b[i * step_b];
+        out[i] = kind == WAI_COMPARE_EQUAL ? x == y : kind == WAI_COMPARE_LESS ? x < y : x <= y;
+    }
+}
+
+static void compare_doubles(uint32_t kind, uint8_t *out, const double *a, size_t step_a,
+                            const double *b, size_t step_b, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        double x = a[i * step_a], y = b[i * step_b];
         out[i] = kind == WAI_COMPARE_EQUAL ? x == y : kind == WAI_COMPARE_LESS ? x < y : x <= y;
     }
 }
@@ -102,6 +110,9 @@ static wai_status run(wai_step *step, wai_diag *diag) {
         if (dtype == WAI_F32) {
             compare_floats(kind, out, (const float *)row_x, step_x, (const float *)row_y, step_y,
                            b->count);
+        } else if (dtype == WAI_F64) {
+            compare_doubles(kind, out, (const double *)row_x, step_x, (const double *)row_y, step_y,
+                            b->count);
         } else {
             compare_integers(kind, dtype, out, row_x, step_x, row_y, step_y, b->count);
         }

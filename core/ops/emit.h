@@ -47,7 +47,8 @@ typedef struct wai_matmul_params {
 
 /* ---- unary -------------------------------------------------------------
  * Same type out as in, except is_nan, is_inf (bool out). float kinds take f32;
- * abs, neg, sign also integers; logical_not takes bool. */
+ * abs .. log (not rsqrt) and the tests also f64; abs, neg, sign also integers;
+ * logical_not takes bool. */
 typedef enum wai_unary_kind {
     WAI_UNARY_ABS = 1,
     WAI_UNARY_NEG,
@@ -99,7 +100,7 @@ typedef struct wai_unary_params {
 
 /* ---- binary ------------------------------------------------------------
  * NumPy broadcasting; both inputs and the output have one dtype. Arithmetic
- * on f32 and all integers (wrapping; integer division by zero gives 0, and
+ * on f32, f64 (not pow) and all integers (wrapping; integer division by zero gives 0, and
  * INT_MIN / -1 wraps); and, or, xor on bool. */
 typedef enum wai_binary_kind {
     WAI_BINARY_ADD = 1,
@@ -142,7 +143,8 @@ typedef struct wai_clamp_params {
 } wai_clamp_params;
 
 /* ---- reduce ------------------------------------------------------------
- * Over the axes in `axes` (bit i: axis i); f32, i32, i64 (others declined).
+ * Over the axes in `axes` (bit i: axis i); f32, f64, integers (wrapping; no
+ * roots and logarithms), and bool for max and min.
  * keep_dims: reduced axes stay as 1. An empty set of axes copies (the kind's
  * map is still applied: sum_square of one element is its square). */
 typedef enum wai_reduce_kind {

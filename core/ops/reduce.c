@@ -30,7 +30,9 @@ static const wai_field fields[] = {
 static bool takes(uint32_t kind, wai_dtype dtype) {
     bool whole =
         kind != WAI_REDUCE_L2 && kind != WAI_REDUCE_LOG_SUM && kind != WAI_REDUCE_LOG_SUM_EXP;
-    return dtype == WAI_F32 || (whole && (dtype == WAI_I32 || dtype == WAI_I64));
+    bool extreme = kind == WAI_REDUCE_MAX || kind == WAI_REDUCE_MIN;
+    return dtype == WAI_F32 || dtype == WAI_F64 || (whole && wai_dtype_is_integer(dtype)) ||
+           (extreme && dtype == WAI_BOOL);
 }
 
 static wai_status infer(wai_signature *s) {

@@ -12,6 +12,7 @@
  */
 #include <math.h>
 
+#include "ops/doubles.h"
 #include "ops/emit.h"
 #include "ops/integers.h"
 #include "ops/vector.h"
@@ -270,19 +271,27 @@ static void reduce_floats(uint32_t kind, const reduce_plan *plan, const float *i
     }
 }
 
-/* ---- integers: shape arithmetic, kept simple ------------------------------ */
+/* ---- integers and bool: shape arithmetic, kept simple ---------------------- */
 
-static int64_t add_integer(uint32_t kind, int64_t total, int64_t x) {
+/* u64 with its top bit turned has the order of i64. */
+#define TOP_BIT(dtype) ((dtype) == WAI_U64 ? 1ull << 63 : 0)
+
+static bool less(wai_dtype dtype, int64_t x, int64_t y) {
+    uint64_t flip = TOP_BIT(dtype);
+    return (int64_t)((uint64_t)x ^ flip) < (int64_t)((uint64_t)y ^ flip);
+}
+
+static int64_t add_integer(uint32_t kind, wai_dtype dtype, int64_t total, int64_t x) {
     uint64_t bits = (uint64_t)x;
     switch (kind) {
     case WAI_REDUCE_MAX:
-        return x > total ? x : total;
+        return less(dtype, total, x) ? x : total;
     case WAI_REDUCE_MIN:
-        return x < total ? x : total;
+        return less(dtype, x, total) ? x : total;
     case WAI_REDUCE_PROD:
         return (int64_t)((uint64_t)total * bits);
     case WAI_REDUCE_L1:
-        return (int64_t)((uint64_t)total + (x < 0 ? 0 - bits : bits));
+        return (int64_t)((uint64_t)total + (less(dtype, x, 0) ? 0 - bits : bits));
     case WAI_REDUCE_SUM_SQUARE:
         return (int64_t)((uint64_t)total + bits * bits);
     default:
@@ -290,12 +299,16 @@ static int64_t add_integer(uint32_t kind, int64_t total, int64_t x) {
     }
 }
 
+/* What max and min of nothing are: the ends of the dtype. */
 static int64_t first_integer(uint32_t kind, wai_dtype dtype) {
+    uint32_t bits = (uint32_t)wai_dtype_size(dtype) * 8;
+    bool is_signed = dtype == WAI_I8 || dtype == WAI_I16 || dtype == WAI_I32 || dtype == WAI_I64;
+    uint64_t top = dtype == WAI_BOOL ? 1 : UINT64_MAX >> (64 - bits + (is_signed ? 1 : 0));
     switch (kind) {
     case WAI_REDUCE_MAX:
-        return dtype == WAI_I32 ? INT32_MIN : INT64_MIN;
+        return is_signed ? (int64_t)~top : 0;
     case WAI_REDUCE_MIN:
-        return dtype == WAI_I32 ? INT32_MAX : INT64_MAX;
+        return (int64_t)top;
     default:
         return kind == WAI_REDUCE_PROD;
     }
@@ -311,12 +324,15 @@ static int64_t reduce_integer(uint32_t kind, wai_dtype dtype, const reduce_plan 
             size_t part = plan->run - done < WAI_CHUNK ? plan->run - done : WAI_CHUNK;
             wai_integers_load(chunk, dtype, in + (p.at + done) * width, part);
             for (size_t j = 0; j < part; j++) {
-                total = add_integer(kind, total, chunk[j]);
+                total = add_integer(kind, dtype, total, chunk[j]);
             }
         }
         advance(&plan->reduced, &p);
     }
     int64_t count = (int64_t)(plan->reduced.count * plan->run);
+    if (kind == WAI_REDUCE_MEAN && dtype == WAI_U64) {
+        return count != 0 ? (int64_t)((uint64_t)total / (uint64_t)count) : 0;
+    }
     if (kind == WAI_REDUCE_MEAN) {
         return count != 0 ? total / count : 0;
     }
@@ -331,6 +347,70 @@ static void reduce_integers(uint32_t kind, wai_dtype dtype, const reduce_plan *p
         for (size_t j = 0; j < plan->columns; j++, out += width) {
             int64_t total = reduce_integer(kind, dtype, plan, in + (p.at + j) * width);
             wai_integers_store(out, dtype, &total, 1);
+        }
+        advance(&plan->kept, &p);
+    }
+}
+
+/* ---- f64: rare, element by element ----------------------------------------- */
+
+static double add_double(uint32_t kind, double total, double x, double shift) {
+    switch (kind) {
+    case WAI_REDUCE_MAX:
+        return LARGER(total, x);
+    case WAI_REDUCE_MIN:
+        return SMALLER(total, x);
+    case WAI_REDUCE_PROD:
+        return total * x;
+    case WAI_REDUCE_L1:
+        return total + fabs(x);
+    case WAI_REDUCE_L2:
+    case WAI_REDUCE_SUM_SQUARE:
+        return total + x * x;
+    case WAI_REDUCE_LOG_SUM_EXP:
+        return total + wai_exp_double(x - shift);
+    default:
+        return total + x;
+    }
+}
+
+static double sum_doubles(uint32_t kind, const reduce_plan *plan, const double *in, double shift) {
+    double total = reductions[kind].first;
+    place p = {{0}, 0};
+    for (size_t i = 0; i < plan->reduced.count; i++) {
+        for (size_t j = 0; j < plan->run; j++) {
+            total = add_double(kind, total, in[p.at + j], shift);
+        }
+        advance(&plan->reduced, &p);
+    }
+    return total;
+}
+
+static double reduce_double(uint32_t kind, const reduce_plan *plan, const double *in) {
+    double shift = 0;
+    if (kind == WAI_REDUCE_LOG_SUM_EXP) {
+        shift = sum_doubles(WAI_REDUCE_MAX, plan, in, 0);
+        shift = isinf(shift) ? 0 : shift;
+    }
+    double total = sum_doubles(kind, plan, in, shift);
+    switch (kind) {
+    case WAI_REDUCE_MEAN:
+        return total / (double)(plan->reduced.count * plan->run);
+    case WAI_REDUCE_L2:
+        return sqrt(total);
+    case WAI_REDUCE_LOG_SUM:
+    case WAI_REDUCE_LOG_SUM_EXP:
+        return log(total) + shift;
+    default:
+        return total;
+    }
+}
+
+static void reduce_doubles(uint32_t kind, const reduce_plan *plan, const double *in, double *out) {
+    place p = {{0}, 0};
+    for (size_t i = 0; i < plan->kept.count; i++) {
+        for (size_t j = 0; j < plan->columns; j++) {
+            *out++ = reduce_double(kind, plan, in + p.at + j);
         }
         advance(&plan->kept, &p);
     }
@@ -354,6 +434,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     wai_dtype dtype = step->in[0].type.dtype;
     if (dtype == WAI_F32) {
         reduce_floats(p->kind, step->state, step->in[0].data, step->out[0].data);
+    } else if (dtype == WAI_F64) {
+        reduce_doubles(p->kind, step->state, step->in[0].data, step->out[0].data);
     } else {
         reduce_integers(p->kind, dtype, step->state, step->in[0].data, step->out[0].data);
     }

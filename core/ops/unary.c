@@ -61,7 +61,10 @@ static bool takes(uint32_t kind, wai_dtype dtype) {
         return dtype == WAI_BOOL;
     }
     bool integers = kind == WAI_UNARY_ABS || kind == WAI_UNARY_NEG || kind == WAI_UNARY_SIGN;
-    return dtype == WAI_F32 || (integers && wai_dtype_is_integer(dtype));
+    bool doubles = kind <= WAI_UNARY_LOG && kind != WAI_UNARY_RSQRT;
+    doubles = doubles || kind == WAI_UNARY_IS_NAN || kind == WAI_UNARY_IS_INF;
+    return dtype == WAI_F32 || (integers && wai_dtype_is_integer(dtype)) ||
+           (doubles && dtype == WAI_F64);
 }
 
 static wai_status infer(wai_signature *s) {

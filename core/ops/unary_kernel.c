@@ -1,6 +1,7 @@
 /* unary_kernel.c - elementwise functions of one tensor. */
 #include <math.h>
 
+#include "ops/doubles.h"
 #include "ops/emit.h"
 #include "ops/integers.h"
 #include "ops/vector.h"
@@ -165,6 +166,44 @@ static void map_integers(void *out, const void *in, wai_dtype dtype, size_t coun
     }
 }
 
+static double map_double(uint32_t kind, double x) {
+    switch (kind) {
+    case WAI_UNARY_ABS:
+        return fabs(x);
+    case WAI_UNARY_NEG:
+        return -x;
+    case WAI_UNARY_SIGN:
+        return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x == 0.0 ? 0.0 : x;
+    case WAI_UNARY_CEIL:
+        return ceil(x);
+    case WAI_UNARY_FLOOR:
+        return floor(x);
+    case WAI_UNARY_ROUND:
+        return rint(x);
+    case WAI_UNARY_SQRT:
+        return sqrt(x);
+    case WAI_UNARY_RECIPROCAL:
+        return 1.0 / x;
+    case WAI_UNARY_EXP:
+        return wai_exp_double(x);
+    default:
+        return log(x);
+    }
+}
+
+static void map_doubles(void *out, const double *in, size_t count, const wai_unary_params *p) {
+    for (size_t i = 0; i < count; i++) {
+        double x = in[i];
+        if (p->kind == WAI_UNARY_IS_NAN) {
+            ((uint8_t *)out)[i] = x != x;
+        } else if (p->kind == WAI_UNARY_IS_INF) {
+            ((uint8_t *)out)[i] = isinf(x) && (x > 0.0 ? p->alpha : p->beta) != 0;
+        } else {
+            ((double *)out)[i] = map_double(p->kind, x);
+        }
+    }
+}
+
 /* Whether it is the table's: the others are no map_function. */
 static bool is_map(const wai_step *step) {
     uint32_t kind = ((const wai_unary_params *)step->params)->kind;
@@ -196,6 +235,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
         for (size_t i = 0; i < count; i++) {
             ((uint8_t *)out)[i] = in[i] == 0;
         }
+    } else if (x->type.dtype == WAI_F64) {
+        map_doubles(out, x->data, count, p);
     } else if (x->type.dtype != WAI_F32) {
         map_integers(out, x->data, x->type.dtype, count, p->kind);
     } else if (p->kind == WAI_UNARY_IS_NAN || p->kind == WAI_UNARY_IS_INF) {
