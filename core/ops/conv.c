@@ -2,8 +2,8 @@
 #include "base/limits.h"
 #include "ops/conv_common.h"
 
-static int64_t conv_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
-                           int64_t pads, int64_t adjust) {
+int64_t wai_conv2d_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
+                          int64_t pads, int64_t adjust) {
     (void)adjust;
     int64_t room = in + pads - ((kernel - 1) * dilation + 1);
     if (room < 0) {
@@ -18,7 +18,7 @@ static wai_status infer(wai_signature *s) {
     if (p->adjust_h != 0 || p->adjust_w != 0) {
         return WAI_REFUSE(s, "conv2d has no output padding");
     }
-    return wai_conv_infer(s, conv_extent);
+    return wai_conv_infer(s, wai_conv2d_extent);
 }
 
 static uint64_t flops(const wai_signature *s) {

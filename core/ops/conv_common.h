@@ -13,6 +13,7 @@
 typedef int64_t wai_conv_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
                                 int64_t pads, int64_t adjust);
 wai_status wai_conv_infer(wai_signature *s, wai_conv_extent *extent);
+wai_conv_extent wai_conv2d_extent;
 
 extern const wai_field wai_conv_fields[];
 #define WAI_CONV_FIELD_COUNT 18

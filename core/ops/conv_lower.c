@@ -2,13 +2,10 @@
 #include <math.h>
 
 #include "base/limits.h"
-#include "ops/emit.h"
+#include "ops/conv_lower.h"
 #include "ops/window.h"
 
-/* Rank and constants of a convolution's operands; the number of spatial axes,
- * or 0 after a failure. */
-static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value *w,
-                               const wai_value *bias) {
+uint32_t wai_conv_lower_spatial(wai_lower *l, const wai_value *x, const wai_value *w) {
     if (wai_lower_failed(l)) {
         return 0;
     }
@@ -22,6 +19,17 @@ static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value
                           rank - 2);
         return 0;
     }
+    return rank - 2;
+}
+
+/* Rank and constants of a convolution's operands; the number of spatial axes,
+ * or 0 after a failure. */
+static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value *w,
+                               const wai_value *bias) {
+    const uint32_t spatial = wai_conv_lower_spatial(l, x, w);
+    if (spatial == 0) {
+        return 0;
+    }
     if (x->type.dtype != WAI_F32 || w->type.dtype != WAI_F32) {
         WAI_LOWER_DECLINE(l, "%s of %s", l->op_type, wai_dtype_name(x->type.dtype));
         return 0;
@@ -30,7 +38,7 @@ static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value
         WAI_LOWER_DECLINE(l, "weights must be a constant");
         return 0;
     }
-    return rank - 2;
+    return spatial;
 }
 
 /* Spatial axis i of 2: a 1-D convolution has its one axis as the width. */
@@ -54,8 +62,7 @@ static void set_window(wai_conv_params *p, const wai_window *w) {
     p->max = INFINITY;
 }
 
-/* [N,C,S...] -> [N,H,W,C]. */
-static wai_value *enter(wai_lower *l, wai_value *x) {
+wai_value *wai_conv_lower_enter(wai_lower *l, wai_value *x) {
     x = wai_emit_channels_last(l->graph, x);
     if (x == NULL || x->type.rank == 4) {
         return x;
@@ -64,7 +71,7 @@ static wai_value *enter(wai_lower *l, wai_value *x) {
     return wai_emit_reshape(l->graph, x, 4, dims);
 }
 
-static wai_value *leave(wai_lower *l, wai_value *y, uint32_t spatial) {
+wai_value *wai_conv_lower_leave(wai_lower *l, wai_value *y, uint32_t spatial) {
     if (y != NULL && spatial == 1) {
         uint32_t dims[3] = {y->type.dims[0], y->type.dims[2], y->type.dims[3]};
         y = wai_emit_reshape(l->graph, y, 3, dims);
@@ -92,29 +99,37 @@ static bool read_groups(wai_lower *l, const wai_value *x, wai_conv_params *p) {
     return true;
 }
 
+bool wai_conv_lower_read(wai_lower *l, const wai_value *x, const wai_value *w, uint32_t spatial,
+                         wai_conv_params *p) {
+    wai_window window;
+    if (!read_groups(l, x, p) || !wai_window_read(l, &window, spatial, w->type.dims + 2)) {
+        return false;
+    }
+    const uint32_t *dims = w->type.dims;
+    if (dims[1] != p->group_in || dims[0] % p->groups != 0) {
+        WAI_LOWER_REFUSE(l, "weights [%u,%u,...] do not fit %u groups of %u channels", dims[0],
+                         dims[1], p->groups, p->group_in);
+        return false;
+    }
+    p->group_out = dims[0] / p->groups;
+    if (window.auto_pad >= WAI_AUTO_PAD_SAME_UPPER) {
+        wai_window_same(&window, x->type.dims + 2);
+    }
+    set_window(p, &window);
+    return true;
+}
+
 void wai_lower_conv(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0), *w = wai_lower_input(l, 1);
     wai_value *bias = wai_lower_optional(l, 2);
     const uint32_t spatial = check_operands(l, x, w, bias);
     wai_conv_params p = {0};
-    wai_window window;
-    if (spatial == 0 || !read_groups(l, x, &p) ||
-        !wai_window_read(l, &window, spatial, w->type.dims + 2)) {
+    if (spatial == 0 || !wai_conv_lower_read(l, x, w, spatial, &p)) {
         return;
     }
-    const uint32_t *dims = w->type.dims;
-    if (dims[1] != p.group_in || dims[0] % p.groups != 0) {
-        WAI_LOWER_REFUSE(l, "weights [%u,%u,...] do not fit %u groups of %u channels", dims[0],
-                         dims[1], p.groups, p.group_in);
-        return;
-    }
-    p.group_out = dims[0] / p.groups;
-    if (window.auto_pad >= WAI_AUTO_PAD_SAME_UPPER) {
-        wai_window_same(&window, x->type.dims + 2);
-    }
-    set_window(&p, &window);
-    /* [M,I,S...] -> [M,H,W,I]: the same turn as for activations. */
-    l->out[0] = leave(l, emit_conv(l, &wai_op_conv2d, &p, enter(l, x), enter(l, w), bias), spatial);
+    x = wai_conv_lower_enter(l, x);
+    w = wai_conv_lower_enter(l, w);
+    l->out[0] = wai_conv_lower_leave(l, emit_conv(l, &wai_op_conv2d, &p, x, w, bias), spatial);
 }
 
 /* ---- ConvTranspose ------------------------------------------------------ */
@@ -194,6 +209,8 @@ void wai_lower_conv_transpose(wai_lower *l) {
     set_window(&p, &window);
     p.adjust_h = of(adjust, spatial, 0, 0);
     p.adjust_w = of(adjust, spatial, 1, 0);
-    l->out[0] = leave(
-        l, emit_conv(l, &wai_op_deconv2d, &p, enter(l, x), turn_weights(l, w, &p), bias), spatial);
+    l->out[0] = wai_conv_lower_leave(l,
+                                     emit_conv(l, &wai_op_deconv2d, &p, wai_conv_lower_enter(l, x),
+                                               turn_weights(l, w, &p), bias),
+                                     spatial);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "ops/quantize.h"
 #include "passes/layout.h"
 
 typedef union any_params {
@@ -16,6 +17,8 @@ typedef union any_params {
     wai_resize_params resize;
     wai_gather_params gather;
     wai_reshape_params reshape;
+    wai_quantize_params quantize;
+    wai_dequantize_params dequantize;
     wai_conv_params largest[2];
 } any_params;
 
@@ -74,6 +77,12 @@ static bool softmax_perm(const wai_node *node, const wai_perm *from, wai_perm *t
     uint32_t last = rank_in(node) - 1;
     *to = *from;
     return axis != last || from->axis[last] == last;
+}
+
+/* Blocks of scales would have to move as well. */
+static bool quantize_perm(const wai_node *node, const wai_perm *from, wai_perm *to) {
+    *to = *from;
+    return wai_quantize_per_tensor(&node->in[1]->type) || node->in[1]->type.rank == 1;
 }
 
 static bool drop_axes(uint32_t rank, uint32_t axes, const wai_perm *in, wai_perm *out) {
@@ -305,6 +314,22 @@ static void move_reshape(const wai_node *node, const wai_perm *in, const wai_per
     permute(p->reshape.dims, out, p->reshape.rank);
 }
 
+static void move_quantize(const wai_node *node, const wai_perm *in, const wai_perm *out,
+                          any_params *p) {
+    (void)out;
+    if (!wai_quantize_per_tensor(&node->in[1]->type)) {
+        p->quantize.axis = where_is(in, p->quantize.axis);
+    }
+}
+
+static void move_dequantize(const wai_node *node, const wai_perm *in, const wai_perm *out,
+                            any_params *p) {
+    (void)out;
+    if (!wai_quantize_per_tensor(&node->in[1]->type)) {
+        p->dequantize.axis = where_is(in, p->dequantize.axis);
+    }
+}
+
 static const struct {
     const wai_op *op;
     perm_function forward, backward;
@@ -333,6 +358,8 @@ static const struct {
     {&wai_op_reshape, reshape_forward, reshape_backward, move_reshape, 1, false},
     {&wai_op_fully_connected, keeps_last, keeps_last, NULL, 1, false},
     {&wai_op_lrn, keeps_last, keeps_last, NULL, 1, false},
+    {&wai_op_quantize, quantize_perm, quantize_perm, move_quantize, 1, false},
+    {&wai_op_dequantize, quantize_perm, quantize_perm, move_dequantize, 1, false},
 };
 
 #define MOVABLE_COUNT (sizeof movable / sizeof movable[0])

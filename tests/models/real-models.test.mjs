@@ -23,6 +23,7 @@ const MODELS = [
   'deeplabv3-mnv2',
   'ppocr-v3-en-det',
   'magika',
+  'mobilenetv2-12-qdq',
 ];
 
 const RUNNERS = [
