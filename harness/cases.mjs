@@ -1,9 +1,10 @@
-// Reference cases of a model: cases/<case>/{case.json,inputs/*.npy,outputs/*.npy}.
-// Knows how to find, read and judge them, and nothing about who runs them.
+// Reference cases of a model: cases/<case>/{case.json,inputs/*.npy,outputs/*.npy}, and a sequence of
+// frames with fed back states, stream/{sequence.json,...}. Knows how to find, play and judge them, and
+// nothing about where they run.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { elementCount, typeText, valueAt } from './dtypes.mjs';
+import { dtypeByName, elementCount, typeText, valueAt } from './dtypes.mjs';
 import { safeName } from './files.mjs';
 import { readNpy } from './readers/npy.mjs';
 
@@ -20,31 +21,83 @@ export function realModelsFolder() {
  * @property {Record<string, number>} dims
  * @property {{kind: string, min?: number, top1?: boolean}} rule
  * @property {{name: string, tolerance: number}[]} outputs
- * @property {() => Record<string, import('./dtypes.mjs').HostTensor>} readInputs
- * @property {() => Record<string, import('./dtypes.mjs').HostTensor>} readOutputs
+ * @property {() => Tensors} readInputs
+ * @property {() => Tensors} readOutputs
+ * @property {(runner: any) => Promise<Tensors>} play  the answer of a runner (runners/index.mjs)
+ *
+ * @typedef {Record<string, import('./dtypes.mjs').HostTensor>} Tensors
  */
 
-/** @param {string} folder  of one model @returns {Case[]} */
+/** The cases and, after them, the stream. @param {string} folder  of one model @returns {Case[]} */
 export function casesOf(folder) {
   const root = join(folder, 'cases');
-  if (!existsSync(root)) return [];
-  return readdirSync(root)
-    .sort()
-    .map((name) => {
-      const place = join(root, name);
-      const facts = JSON.parse(readFileSync(join(place, 'case.json'), 'utf8'));
-      return {
-        name,
-        dims: facts.dims ?? {},
-        rule: facts.rule,
-        outputs: facts.outputs.map((output) => ({
-          name: output.name,
-          tolerance: output.tolerance_abs,
-        })),
-        readInputs: () => readTensors(join(place, 'inputs'), facts.inputs),
-        readOutputs: () => readTensors(join(place, 'outputs'), facts.outputs),
-      };
-    });
+  const names = existsSync(root) ? readdirSync(root).sort() : [];
+  const cases = names.map((name) => readCase(join(root, name), name));
+  const stream = join(folder, 'stream');
+  if (!existsSync(stream)) return cases;
+  return [...cases, readStream(stream, cases[0]?.dims)];
+}
+
+/** @param {string} place @param {string} name @returns {Case} */
+function readCase(place, name) {
+  const facts = JSON.parse(readFileSync(join(place, 'case.json'), 'utf8'));
+  const readInputs = () => readTensors(join(place, 'inputs'), facts.inputs);
+  return {
+    name,
+    dims: facts.dims ?? {},
+    rule: facts.rule,
+    outputs: facts.outputs.map((output) => ({
+      name: output.name,
+      tolerance: output.tolerance_abs,
+    })),
+    readInputs,
+    readOutputs: () => readTensors(join(place, 'outputs'), facts.outputs),
+    play: async (runner) => (await runner.run(readInputs())).outputs,
+  };
+}
+
+/** Frames have the dims of one step, which only the cases state. @returns {Case} */
+function readStream(place, dimsOfStep = {}) {
+  const { sequence } = JSON.parse(readFileSync(join(place, 'sequence.json'), 'utf8'));
+  const one = readCase(place, 'stream');
+  return {
+    ...one,
+    dims: { ...dimsOfStep, ...one.dims },
+    play: (runner) => playStream(runner, sequence, one.readInputs()),
+  };
+}
+
+/** Every frame after the other; a state is zero at first, then what the step before made of it. */
+async function playStream(runner, sequence, { [sequence.frames_key]: frames, ...constants }) {
+  const feeds = { ...constants };
+  for (const state of sequence.states) {
+    const { dtype } = runner.inputs.find(({ name }) => name === state.in);
+    const data = new (dtypeByName(dtype).array)(elementCount(state.shape));
+    feeds[state.in] = { dtype, dims: state.shape, data };
+  }
+  /** @type {Record<string, any[]>} */
+  const recorded = Object.fromEntries(sequence.record.map((name) => [name, []]));
+  const size = elementCount(sequence.frame_shape);
+  for (let frame = 0; frame < frames.dims[0]; frame++) {
+    const data = frames.data.slice(frame * size, (frame + 1) * size);
+    feeds[sequence.frame_input] = { dtype: frames.dtype, dims: sequence.frame_shape, data };
+    const { outputs } = await runner.run(feeds);
+    for (const name of sequence.record) recorded[name].push(outputs[name]);
+    for (const state of sequence.states) feeds[state.in] = outputs[state.out];
+  }
+  const answer = {};
+  for (const [name, steps] of Object.entries(recorded)) answer[name] = stack(steps);
+  for (const state of sequence.states) answer[`final:${state.out}`] = feeds[state.in];
+  return answer;
+}
+
+/** Tensors of one type along a new first axis. */
+function stack(tensors) {
+  const [{ dtype, dims }] = tensors;
+  const size = elementCount(dims);
+  const data = new (dtypeByName(dtype).array)(tensors.length * size);
+  for (const [i, one] of tensors.entries()) data.set(one.data, i * size);
+  return { dtype, dims: [tensors.length, ...dims], data };
 }
 
 function readTensors(folder, slots) {
@@ -58,7 +111,7 @@ function readTensors(folder, slots) {
 
 /**
  * What is wrong with `outputs`; empty when the case's rule holds.
- * @param {Case} testCase @param {Record<string, import('./dtypes.mjs').HostTensor>} outputs
+ * @param {Case} testCase @param {Tensors} outputs
  * @returns {string[]}
  */
 export function judge(testCase, outputs) {

@@ -80,8 +80,8 @@ static bool io_type(wai_importer *im, const wai_onnx_io *io, wai_type *type) {
     *type = (wai_type){wai_import_dtype(io->elem_type), io->rank, {0}};
     if (type->dtype == 0) {
         wai_graph_fail(im->graph, WAI_ERR_UNSUPPORTED,
-                       "the graph input is not a tensor of a supported type (ONNX type %d)",
-                       io->elem_type);
+                       "the graph input is not a tensor of a supported type (ONNX type %d, %s)",
+                       io->elem_type, wai_import_type_name(io->elem_type));
         return false;
     }
     if (!io->has_shape) {

@@ -23,4 +23,7 @@ wai_value *wai_import_tensor(wai_graph *graph, const wai_onnx_tensor *tensor);
 /* ONNX data type -> dtype of the graph's value, or 0. float16 gives WAI_F16. */
 wai_dtype wai_import_dtype(int32_t onnx_type);
 
+/* "float8e4m3fn" and so on, for messages: data types that are not covered. */
+const char *wai_import_type_name(int32_t onnx_type);
+
 #endif

@@ -15,14 +15,25 @@ wai_dtype wai_import_dtype(int32_t onnx_type) {
     return onnx_type > 0 && (size_t)onnx_type < sizeof dtypes ? (wai_dtype)dtypes[onnx_type] : 0;
 }
 
+const char *wai_import_type_name(int32_t onnx_type) {
+    static const char *const names[] = {
+        [8] = "string",      [14] = "complex64",      [15] = "complex128",
+        [16] = "bfloat16",   [17] = "float8e4m3fn",   [18] = "float8e4m3fnuz",
+        [19] = "float8e5m2", [20] = "float8e5m2fnuz", [21] = "uint4",
+        [22] = "int4",       [23] = "float4e2m1",
+    };
+    const bool named = onnx_type > 0 && (size_t)onnx_type < sizeof names / sizeof names[0] &&
+                       names[onnx_type] != NULL;
+    return named ? names[onnx_type] : "not known";
+}
+
 wai_dtype wai_lower_dtype(wai_lower *l, int64_t onnx_type) {
     wai_dtype dtype = onnx_type > 0 && onnx_type < 64 ? wai_import_dtype((int32_t)onnx_type) : 0;
     if (dtype == 0) {
         WAI_LOWER_DECLINE(
-            l,
-            "data type %lld of %s is not supported (strings, complex, bfloat16, 8- and "
-            "4-bit floats)",
-            (long long)onnx_type, l->op_type);
+            l, "data type %lld (%s) of %s is not supported", (long long)onnx_type,
+            wai_import_type_name(onnx_type > 0 && onnx_type < 64 ? (int32_t)onnx_type : 0),
+            l->op_type);
     }
     return dtype;
 }
@@ -42,7 +53,8 @@ static bool tensor_type(wai_graph *g, const wai_onnx_tensor *tensor, wai_type *t
             "the tensor's data is in another file (external data): save the model as one file");
     } else if (type->dtype == 0) {
         wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
-                       "the tensor's data type (ONNX type %d) is not supported", tensor->data_type);
+                       "the tensor's data type (ONNX type %d, %s) is not supported",
+                       tensor->data_type, wai_import_type_name(tensor->data_type));
     }
     for (uint32_t i = 0; i < tensor->rank; i++) {
         if (tensor->dims[i] < 0 || tensor->dims[i] > (int64_t)WAI_MAX_DIM) {

@@ -8,7 +8,7 @@
 
 #define BLOCK WAI_RECURRENT_BLOCK
 
-enum { X, R, H0, C0, PEEPHOLES, LENGTHS, HIDDEN_BIAS, INPUTS };
+enum { X, R, H0, C0, PEEPHOLES, LENGTHS, BIAS, HIDDEN_BIAS, INPUTS };
 enum { Y, H_LAST, C_LAST };
 
 /* ---- meaning ------------------------------------------------------------ */
@@ -73,7 +73,8 @@ static wai_status check_inputs(wai_signature *s, uint32_t batch) {
     const uint32_t gates = wai_recurrent_gates(p->kind), d = p->directions, h = p->hidden;
     const bool lstm = p->kind == WAI_RECURRENT_LSTM;
     const uint32_t r[] = {d, gates, (h + BLOCK - 1) / BLOCK, h, BLOCK};
-    const uint32_t state[] = {d, batch, h}, peepholes[] = {d, 3, h}, bias[] = {d, h};
+    const uint32_t state[] = {d, batch, h}, peepholes[] = {d, 3, h};
+    const uint32_t bias[] = {d, gates, h}, hidden_bias[] = {d, h};
     const struct {
         uint32_t index;
         bool needed, allowed;
@@ -86,7 +87,8 @@ static wai_status check_inputs(wai_signature *s, uint32_t batch) {
         {C0, false, lstm, WAI_F32, 3, state},
         {PEEPHOLES, false, lstm, WAI_F32, 3, peepholes},
         {LENGTHS, false, true, WAI_I32, 1, &batch},
-        {HIDDEN_BIAS, p->reset_after, p->reset_after, WAI_F32, 2, bias},
+        {BIAS, false, true, WAI_F32, 3, bias},
+        {HIDDEN_BIAS, p->reset_after, p->reset_after, WAI_F32, 2, hidden_bias},
     };
     wai_status status = WAI_OK;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == WAI_OK; i++) {
@@ -265,52 +267,51 @@ static inline f32x4 load(const float *p) {
     return v;
 }
 
-/* out[16] = h[count] * r[count][16]: even and odd rows are summed apart, which
- * keeps eight sums in flight. */
-static void product(float *out, const float *h, const float *r, uint32_t count) {
+/*
+ * Two blocks of outputs, h[count] * r[count][16] each. Every output is one sum
+ * from the first unit to the last; two blocks keep eight sums in flight.
+ */
+static void product(float *out0, float *out1, const float *h, const float *r0, const float *r1,
+                    uint32_t count) {
     f32x4 a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0}, b0 = {0}, b1 = {0}, b2 = {0}, b3 = {0};
-    for (; count >= 2; count -= 2, h += 2, r += 2 * BLOCK) {
-        f32x4 even = {h[0], h[0], h[0], h[0]}, odd = {h[1], h[1], h[1], h[1]};
-        a0 += even * load(r);
-        a1 += even * load(r + 4);
-        a2 += even * load(r + 8);
-        a3 += even * load(r + 12);
-        b0 += odd * load(r + 16);
-        b1 += odd * load(r + 20);
-        b2 += odd * load(r + 24);
-        b3 += odd * load(r + 28);
+    for (; count > 0; count--, h++, r0 += BLOCK, r1 += BLOCK) {
+        const f32x4 unit = {*h, *h, *h, *h};
+        a0 += unit * load(r0);
+        a1 += unit * load(r0 + 4);
+        a2 += unit * load(r0 + 8);
+        a3 += unit * load(r0 + 12);
+        b0 += unit * load(r1);
+        b1 += unit * load(r1 + 4);
+        b2 += unit * load(r1 + 8);
+        b3 += unit * load(r1 + 12);
     }
-    if (count != 0) {
-        f32x4 last = {h[0], h[0], h[0], h[0]};
-        a0 += last * load(r);
-        a1 += last * load(r + 4);
-        a2 += last * load(r + 8);
-        a3 += last * load(r + 12);
-    }
-    f32x4 sum[4] = {a0 + b0, a1 + b1, a2 + b2, a3 + b3};
-    memcpy(out, sum, sizeof sum);
+    const f32x4 a[] = {a0, a1, a2, a3}, b[] = {b0, b1, b2, b3};
+    memcpy(out0, a, sizeof a);
+    memcpy(out1, b, sizeof b);
 }
 
-/* Gates first..last = h * R, h in rows of `stride`. */
+/* Gates first..last = h * R, h in rows of `stride`. The last of an odd number
+ * of blocks is computed twice. */
 static void multiply(const walk *w, uint32_t first, uint32_t last, const float *h, size_t stride) {
     const size_t block = (size_t)w->hidden * BLOCK;
-    const uint32_t blocks = w->padded / BLOCK;
-    const float *r =
-        (const float *)w->step->in[R].data + ((size_t)w->d * w->gates + first) * blocks * block;
-    for (uint32_t g = first; g <= last; g++) {
-        for (uint32_t n = 0; n < blocks; n++, r += block) {
-            for (uint32_t b = 0; b < w->batch; b++) {
-                if (!is_over(w, b)) {
-                    product(gate(w, g, b) + n * BLOCK, h + b * stride, r, w->hidden);
-                }
+    const uint32_t each = w->padded / BLOCK, end = (last + 1) * each;
+    const float *r = (const float *)w->step->in[R].data + (size_t)w->d * w->gates * each * block;
+    for (uint32_t n = first * each; n < end; n += 2) {
+        const uint32_t m = n + 1 < end ? n + 1 : n;
+        for (uint32_t b = 0; b < w->batch; b++) {
+            if (!is_over(w, b)) {
+                product(gate(w, n / each, b) + n % each * BLOCK,
+                        gate(w, m / each, b) + m % each * BLOCK, h + b * stride, r + n * block,
+                        r + m * block, w->hidden);
             }
         }
     }
 }
 
-/* Gate g = function(clip(gate + x + peephole * c)). */
+/* Gate g = function(clip(gate + x + peephole * c + bias)). */
 static void finish(const walk *w, uint32_t g, uint32_t function, const float *peephole) {
     const float clip = w->p->clip;
+    const float *bias = optional(w, BIAS, ((size_t)w->d * w->gates + g) * w->hidden);
     for (uint32_t b = 0; b < w->batch; b++) {
         if (is_over(w, b)) {
             continue;
@@ -323,6 +324,9 @@ static void finish(const walk *w, uint32_t g, uint32_t function, const float *pe
         }
         for (uint32_t j = 0; peephole != NULL && j < w->hidden; j++) {
             out[j] += peephole[j] * w->c[(size_t)b * w->hidden + j];
+        }
+        for (uint32_t j = 0; bias != NULL && j < w->hidden; j++) {
+            out[j] += bias[j];
         }
         WAI_VECTOR_LOOP
         for (uint32_t j = 0; j < w->hidden; j++) {

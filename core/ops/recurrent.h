@@ -2,13 +2,15 @@
  * recurrent.h - the steps of LSTM, GRU and RNN over time; the product of input
  * and weights for all times is a fully_connected in front of it.
  *
- * in: x f32[T,B,D*G*H]: X * transpose(W) + bias, for D directions and G gates
- *       in ONNX's order (lstm i,o,f,c; gru z,r,h)
+ * in: x f32[T,B,D*G*H]: X * transpose(W), for D directions and G gates in
+ *       ONNX's order (lstm i,o,f,c; gru z,r,h)
  *     r f32[D,G,n,H,16], n = ceil(H/16): transpose(R) of each gate in blocks of
  *       16 outputs, zeros behind the last
  *     h0 f32[D,B,H], optional (zeros); c0, the same for lstm only
  *     peepholes f32[D,3,H] (i, o, f), optional, lstm only
  *     lengths i32[B], optional (T each): a length outside 0..T fails the run
+ *     bias f32[D,G,H], optional: added behind both products, as onnxruntime
+ *       does, so that results differ from its by the activations only
  *     hidden_bias f32[D,H]: gru with reset_after only, and there required
  * out: y f32[T,D,B,H], zeros behind a sequence's length
  *      h f32[D,B,H]: the last state; c, the same for lstm only

@@ -162,46 +162,39 @@ static wai_value *cut(wai_lower *l, wai_value *x, uint32_t axis, uint32_t first,
     return wai_emit(l->graph, &wai_op_slice, &p, &x, 1);
 }
 
-/*
- * B[D, 2*G*H] to what is added in front: Wb + Rb, in [D*G*H]. With reset_after
- * the last gate's Rb is kept apart, in *hidden_bias[D,H].
- */
+/* B[D, 2*G*H] to Wb + Rb in [D,G,H]. With reset_after the last gate's Rb is
+ * kept apart, in *hidden_bias[D,H]. */
 static wai_value *split_bias(wai_lower *l, const wai_recurrent_params *p, wai_value *b,
                              wai_value **hidden_bias) {
     const uint32_t d = p->directions, gates = wai_recurrent_gates(p->kind), h = p->hidden;
-    const uint32_t dims[] = {d, 2, gates, h}, flat = d * gates * h;
+    const uint32_t dims[] = {d, 2, gates, h}, sum[] = {d, gates, h}, one[] = {d, h};
     b = wai_emit_reshape(l->graph, b, 4, dims);
     if (p->reset_after != 0) {
-        const uint32_t one[] = {d, h};
         wai_value *last = cut(l, b, 2, gates - 1, gates - 1);
         *hidden_bias = wai_emit_reshape(l->graph, cut(l, last, 1, 1, 1), 2, one);
-        wai_value *sum =
-            wai_emit_reduce(l->graph, WAI_REDUCE_SUM, cut(l, b, 2, 0, gates - 2), 1u << 1, true);
-        wai_value *parts[] = {sum, cut(l, last, 1, 0, 0)};
+        b = wai_emit_reduce(l->graph, WAI_REDUCE_SUM, cut(l, b, 2, 0, gates - 2), 1u << 1, true);
+        wai_value *parts[] = {b, cut(l, last, 1, 0, 0)};
         wai_concat_params concat = {2};
         b = wai_lower_failed(l) ? NULL : wai_emit(l->graph, &wai_op_concat, &concat, parts, 2);
     } else {
         b = wai_emit_reduce(l->graph, WAI_REDUCE_SUM, b, 1u << 1, true);
     }
-    return wai_emit_reshape(l->graph, b, 1, &flat);
+    return wai_emit_reshape(l->graph, b, 3, sum);
 }
 
-/* x[T,B,I] * transpose(w[D,G*H,I]) + bias[D*G*H]. */
-static wai_value *project(wai_lower *l, wai_value *x, wai_value *w, wai_value *bias) {
+/* x[T,B,I] * transpose(w[D,G*H,I]). */
+static wai_value *project(wai_lower *l, wai_value *x, wai_value *w) {
     if (wai_lower_failed(l)) {
         return NULL;
     }
     const uint32_t dims[] = {w->type.dims[0] * w->type.dims[1], w->type.dims[2]};
-    w = wai_emit_reshape(l->graph, w, 2, dims);
-    if (wai_value_is_constant(w) && (bias == NULL || wai_value_is_constant(bias))) {
+    wai_value *in[] = {x, wai_emit_reshape(l->graph, w, 2, dims)};
+    if (wai_value_is_constant(in[1])) {
         wai_fully_connected_params p = {dims[1], dims[0], 0, -INFINITY, INFINITY};
-        wai_value *in[] = {x, w, bias};
-        return wai_emit(l->graph, &wai_op_fully_connected, &p, in, 3);
+        return wai_emit(l->graph, &wai_op_fully_connected, &p, in, 2);
     }
     wai_matmul_params p = {.transpose_b = 1};
-    wai_value *in[] = {x, w};
-    x = w != NULL ? wai_emit(l->graph, &wai_op_matmul, &p, in, 2) : NULL;
-    return bias != NULL ? wai_emit_binary(l->graph, WAI_BINARY_ADD, x, bias) : x;
+    return in[1] != NULL ? wai_emit(l->graph, &wai_op_matmul, &p, in, 2) : NULL;
 }
 
 /* R[D,G*H,H] as `recurrent` wants it: [D,G,n,H,16]. */
@@ -254,12 +247,13 @@ static void lower(wai_lower *l, uint32_t kind) {
         b = split_bias(l, &p, b, &hidden_bias);
     }
     wai_value *in[] = {
-        project(l, turn(l, x, batch_first), w, b),
+        project(l, turn(l, x, batch_first), w),
         pack(l, &p, r),
         turn(l, wai_lower_optional(l, H0), batch_first),
         NULL,
         NULL,
         wai_lower_optional(l, LENGTHS),
+        b,
         hidden_bias,
     };
     if (kind == WAI_RECURRENT_LSTM) {
@@ -267,7 +261,7 @@ static void lower(wai_lower *l, uint32_t kind) {
         in[4] = peepholes(l, &p);
     }
     const uint32_t outputs = kind == WAI_RECURRENT_LSTM ? 3 : 2;
-    wai_node *node = wai_emit_node(l->graph, &wai_op_recurrent, &p, in, 7, outputs);
+    wai_node *node = wai_emit_node(l->graph, &wai_op_recurrent, &p, in, 8, outputs);
     if (node == NULL) {
         return;
     }

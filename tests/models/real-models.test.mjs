@@ -1,4 +1,4 @@
-// Real models x runners x cases: compile each with --optimize, run every case
+// Real models x runners x cases: compile each with --optimize, play every case and stream
 // in every place where a package can run, and judge by the case's own rule.
 // WASM_AI_MODELS=mnist-8,yolox-nano and WASM_AI_RUNNERS=node narrow it.
 import assert from 'node:assert/strict';
@@ -23,6 +23,7 @@ const MODELS = [
   'deeplabv3-mnv2',
   'ppocr-v3-en-det',
   'magika',
+  'dtln-1',
   'mobilenetv2-12-qdq',
 ];
 
@@ -68,8 +69,7 @@ async function runCases(t, runnerName, bytes, cases) {
   try {
     for (const one of cases) {
       await t.test(one.name, async () => {
-        const { outputs } = await runner.run(one.readInputs());
-        assert.deepEqual(judge(one, outputs), []);
+        assert.deepEqual(judge(one, await one.play(runner)), []);
       });
     }
   } finally {
