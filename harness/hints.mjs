@@ -8,7 +8,7 @@ const HINTS = [
   ],
   [
     /\b(If|Loop|Scan)\b/,
-    'control flow is not in this version: export with fixed shapes, or run onnx-simplifier',
+    'loops of a fixed length are unrolled, others are not in this version: export with fixed shapes',
   ],
   [
     /NonMaxSuppression|TopK|NonZero|Unique/,
