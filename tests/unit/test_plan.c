@@ -1,9 +1,8 @@
 /* The memory plan and its proof. The proof is compared with a dull reference
  * that plays a plan cell by cell. */
-#include "unit.h"
+#include "net.h"
 
 #include "base/limits.h"
-#include "ops/emit.h"
 #include "plan/plan.h"
 #include "plan/prove.h"
 
@@ -348,192 +347,176 @@ static void test_proof_is_not_quadratic(void **state) {
 
 /* ---- plans of graphs ------------------------------------------------------ */
 
+/* A graph and its plan, empty at the start of each test. */
 typedef struct bench {
-    wai_arena arena;
-    wai_diag diag;
-    wai_graph graph;
-    wai_graph_io inputs[4], outputs[4];
+    net net;
+    wai_plan plan;
 } bench;
 
-static void open_bench(bench *b) {
-    memset(b, 0, sizeof *b);
-    wai_arena_init(&b->arena, NULL, UINT64_MAX);
-    wai_graph_init(&b->graph, &b->arena, &b->diag);
-    b->graph.inputs = b->inputs;
-    b->graph.outputs = b->outputs;
+static int open_bench(void **state) {
+    bench *b = calloc(1, sizeof *b);
+    net_open(&b->net, 0);
+    *state = b;
+    return 0;
 }
 
-static wai_value *input(bench *b, uint32_t elements) {
-    wai_type type = wai_type_make(WAI_F32, 1, &elements);
-    wai_value *value = wai_graph_value(&b->graph, &type, "in");
-    b->inputs[b->graph.input_count++] = (wai_graph_io){"in", value};
-    return value;
+static int close_bench(void **state) {
+    bench *b = *state;
+    net_close(&b->net);
+    free(b);
+    return 0;
 }
 
-static void output(bench *b, wai_value *value) {
-    assert_non_null(value);
-    value->output_count++;
-    b->outputs[b->graph.output_count++] = (wai_graph_io){"out", value};
+static wai_value *input(net *n, uint32_t elements) {
+    return net_input(n, 1, &elements);
 }
 
-static wai_value *relu(bench *b, wai_value *x) {
-    return wai_emit_clamp(&b->graph, x, 0, 6);
+static wai_value *relu(net *n, wai_value *x) {
+    return wai_emit_clamp(&n->graph, x, 0, 6);
 }
 
-static void make_plan(bench *b, wai_plan *plan) {
-    if (wai_plan_make(plan, &b->graph) != WAI_OK) {
-        fail_msg("%s", b->diag.message);
+static void make_plan(bench *b) {
+    if (wai_plan_make(&b->plan, &b->net.graph) != WAI_OK) {
+        fail_msg("%s", b->net.diag.message);
     }
-    assert_true(plan->arena_size >= plan->lower_bound);
+    assert_true(b->plan.arena_size >= b->plan.lower_bound);
+}
+
+static void expect_together(const bench *b, const wai_value *x, const wai_value *y) {
+    assert_int_equal(wai_plan_offset(&b->plan, x), wai_plan_offset(&b->plan, y));
+}
+
+static void expect_apart(const bench *b, const wai_value *x, const wai_value *y) {
+    assert_int_not_equal(wai_plan_offset(&b->plan, x), wai_plan_offset(&b->plan, y));
 }
 
 static void test_plan_works_in_place(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    wai_value *x = input(&b, 1000);
-    wai_value *y = relu(&b, x);
-    wai_value *z = relu(&b, y);
-    output(&b, z);
-    make_plan(&b, &plan);
-    assert_int_equal(plan.arena_size, wai_slot_size(4000));
-    assert_int_equal(wai_plan_offset(&plan, x), wai_plan_offset(&plan, z));
-    wai_arena_free(&b.arena);
+    bench *b = *state;
+    wai_value *x = input(&b->net, 1000);
+    wai_value *y = relu(&b->net, x);
+    wai_value *z = relu(&b->net, y);
+    net_output(&b->net, z);
+    make_plan(b);
+    assert_int_equal(b->plan.arena_size, wai_slot_size(4000));
+    expect_together(b, x, z);
 }
 
 static void test_plan_spares_what_is_read_later(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    wai_value *x = input(&b, 1000);
-    wai_value *y = relu(&b, x);
-    wai_value *z = wai_emit_binary(&b.graph, WAI_BINARY_ADD, y, x);
-    output(&b, z);
-    output(&b, y);
-    make_plan(&b, &plan);
-    assert_int_not_equal(wai_plan_offset(&plan, x), wai_plan_offset(&plan, y));
-    assert_int_equal(wai_plan_offset(&plan, x), wai_plan_offset(&plan, z));
-    assert_int_equal(plan.arena_size, 2 * wai_slot_size(4000));
-    wai_arena_free(&b.arena);
+    bench *b = *state;
+    wai_value *x = input(&b->net, 1000);
+    wai_value *y = relu(&b->net, x);
+    wai_value *z = wai_emit_binary(&b->net.graph, WAI_BINARY_ADD, y, x);
+    net_output(&b->net, z);
+    net_output(&b->net, y);
+    make_plan(b);
+    expect_apart(b, x, y);
+    expect_together(b, x, z);
+    assert_int_equal(b->plan.arena_size, 2 * wai_slot_size(4000));
 }
 
 /* x and its reshape hold the same bytes; nobody may work in place on one while
  * the other is wanted. */
 static void test_plan_reshape_shares(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    wai_value *x = relu(&b, input(&b, 1000));
-    wai_value *r = wai_emit_reshape(&b.graph, x, 2, (uint32_t[]){10, 100});
-    wai_value *s = relu(&b, r);
-    wai_value *t = wai_emit_reshape(&b.graph, s, 1, (uint32_t[]){1000});
-    wai_value *u = wai_emit_binary(&b.graph, WAI_BINARY_SUB, t, x);
-    output(&b, u);
-    make_plan(&b, &plan);
-    assert_int_equal(wai_plan_offset(&plan, x), wai_plan_offset(&plan, r));
-    assert_int_not_equal(wai_plan_offset(&plan, s), wai_plan_offset(&plan, r));
-    assert_int_equal(wai_plan_offset(&plan, s), wai_plan_offset(&plan, t));
-    assert_int_equal(plan.arena_size, 2 * wai_slot_size(4000));
-    wai_arena_free(&b.arena);
+    bench *b = *state;
+    wai_value *x = relu(&b->net, input(&b->net, 1000));
+    wai_value *r = wai_emit_reshape(&b->net.graph, x, 2, (uint32_t[]){10, 100});
+    wai_value *s = relu(&b->net, r);
+    wai_value *t = wai_emit_reshape(&b->net.graph, s, 1, (uint32_t[]){1000});
+    wai_value *u = wai_emit_binary(&b->net.graph, WAI_BINARY_SUB, t, x);
+    net_output(&b->net, u);
+    make_plan(b);
+    expect_together(b, x, r);
+    expect_apart(b, s, r);
+    expect_together(b, s, t);
+    assert_int_equal(b->plan.arena_size, 2 * wai_slot_size(4000));
 }
 
 static void test_plan_outputs_are_apart(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    wai_value *x = relu(&b, input(&b, 1000));
-    wai_value *r = wai_emit_reshape(&b.graph, x, 2, (uint32_t[]){10, 100});
-    output(&b, x);
-    output(&b, r);
-    make_plan(&b, &plan);
-    assert_int_not_equal(wai_plan_offset(&plan, x), wai_plan_offset(&plan, r));
-    wai_arena_free(&b.arena);
-    open_bench(&b);
-    output(&b, input(&b, 10));
-    assert_int_equal(wai_plan_make(&plan, &b.graph), WAI_ERR_INTERNAL);
-    wai_arena_free(&b.arena);
+    bench *b = *state;
+    wai_value *x = relu(&b->net, input(&b->net, 1000));
+    wai_value *r = wai_emit_reshape(&b->net.graph, x, 2, (uint32_t[]){10, 100});
+    net_output(&b->net, x);
+    net_output(&b->net, r);
+    make_plan(b);
+    expect_apart(b, x, r);
+}
+
+static void test_plan_input_is_no_output(void **state) {
+    bench *b = *state;
+    net_output(&b->net, input(&b->net, 10));
+    assert_int_equal(wai_plan_make(&b->plan, &b->net.graph), WAI_ERR_INTERNAL);
 }
 
 static void test_plan_of_nothing(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    output(&b, relu(&b, input(&b, 0)));
-    make_plan(&b, &plan);
-    assert_int_equal(plan.arena_size, wai_slot_size(0));
-    wai_arena_free(&b.arena);
-    open_bench(&b);
-    make_plan(&b, &plan);
-    wai_arena_free(&b.arena);
+    bench *b = *state;
+    net_output(&b->net, relu(&b->net, input(&b->net, 0)));
+    make_plan(b);
+    assert_int_equal(b->plan.arena_size, wai_slot_size(0));
+}
+
+static void test_plan_of_no_steps(void **state) {
+    bench *b = *state;
+    make_plan(b);
 }
 
 /* Two wide branches that are joined: one after the other costs less than both
  * at once, which is how they stand in the list. */
 static void test_plan_orders_branches(void **state) {
-    (void)state;
-    bench b;
-    wai_plan plan;
-    open_bench(&b);
-    wai_value *x = input(&b, 16);
+    bench *b = *state;
+    wai_value *x = input(&b->net, 16);
     uint32_t wide[2] = {4096, 16};
     wai_value *grown[4];
     for (int i = 0; i < 4; i++) {
         wai_expand_params params = {2, {wide[0], wide[1]}};
-        grown[i] = wai_emit(&b.graph, &wai_op_expand, &params, &x, 1);
+        grown[i] = wai_emit(&b->net.graph, &wai_op_expand, &params, &x, 1);
     }
     wai_value *sum = NULL;
     for (int i = 0; i < 4; i++) {
-        wai_value *small = wai_emit_reduce(&b.graph, WAI_REDUCE_MAX, grown[i], 1, false);
-        sum = sum != NULL ? wai_emit_binary(&b.graph, WAI_BINARY_ADD, sum, small) : small;
+        wai_value *small = wai_emit_reduce(&b->net.graph, WAI_REDUCE_MAX, grown[i], 1, false);
+        sum = sum != NULL ? wai_emit_binary(&b->net.graph, WAI_BINARY_ADD, sum, small) : small;
     }
-    output(&b, sum);
-    make_plan(&b, &plan);
-    assert_true(plan.arena_size < 2 * wai_slot_size(4096 * 16 * 4));
-    wai_arena_free(&b.arena);
+    net_output(&b->net, sum);
+    make_plan(b);
+    assert_true(b->plan.arena_size < 2 * wai_slot_size(4096 * 16 * 4));
 }
 
 /* Random graphs: wai_plan_make proves each plan itself. The same graph gives
  * the same plan, and placement stays near the bound. */
-static void random_graph(bench *b, uint32_t seed) {
+static void random_graph(net *n, uint32_t seed) {
     uint32_t random = seed * 2654435761u + 1;
     wai_value *values[64];
     uint32_t count = 0;
-    values[count++] = input(b, 64 * (1 + below(&random, 8)));
-    values[count++] = input(b, 64 * (1 + below(&random, 8)));
+    values[count++] = input(n, 64 * (1 + below(&random, 8)));
+    values[count++] = input(n, 64 * (1 + below(&random, 8)));
     for (int i = 0; i < 40; i++) {
         wai_value *x = values[below(&random, count)];
         wai_value *y = values[below(&random, count)];
         uint32_t elements = (uint32_t)wai_type_count(&x->type);
         switch (below(&random, 4)) {
         case 0:
-            values[count++] = relu(b, x);
+            values[count++] = relu(n, x);
             break;
         case 1:
-            values[count++] = x->type.rank == 1 ? wai_emit_reshape(&b->graph, x, 2,
+            values[count++] = x->type.rank == 1 ? wai_emit_reshape(&n->graph, x, 2,
                                                                    (uint32_t[]){elements / 64, 64})
-                                                : wai_emit_reshape(&b->graph, x, 1, &elements);
+                                                : wai_emit_reshape(&n->graph, x, 1, &elements);
             break;
         case 2: {
             wai_concat_params params = {0};
             wai_value *in[] = {x, y};
             if (x->type.rank == 1 && y->type.rank == 1 && elements < 4096) {
-                values[count++] = wai_emit(&b->graph, &wai_op_concat, &params, in, 2);
+                values[count++] = wai_emit(&n->graph, &wai_op_concat, &params, in, 2);
             }
             break;
         }
         default:
             if (wai_type_equal(&x->type, &y->type)) {
-                values[count++] = wai_emit_binary(&b->graph, WAI_BINARY_MUL, x, y);
+                values[count++] = wai_emit_binary(&n->graph, WAI_BINARY_MUL, x, y);
             }
         }
     }
-    output(b, relu(b, values[count - 1]));
-    output(b, relu(b, values[count / 2]));
+    net_output(n, relu(n, values[count - 1]));
+    net_output(n, relu(n, values[count / 2]));
 }
 
 static void test_plan_random_graphs(void **state) {
@@ -541,27 +524,27 @@ static void test_plan_random_graphs(void **state) {
     uint64_t arena_sum = 0;
     uint64_t bound_sum = 0;
     for (uint32_t seed = 0; seed < 200; seed++) {
-        bench a;
-        bench b;
-        wai_plan first;
-        wai_plan second;
-        open_bench(&a);
-        open_bench(&b);
-        random_graph(&a, seed);
-        random_graph(&b, seed);
-        make_plan(&a, &first);
-        make_plan(&b, &second);
-        assert_int_equal(first.arena_size, second.arena_size);
-        assert_int_equal(first.value_count, second.value_count);
-        assert_memory_equal(first.offsets, second.offsets,
-                            first.value_count * sizeof *first.offsets);
-        arena_sum += first.arena_size;
-        bound_sum += first.lower_bound;
-        wai_arena_free(&a.arena);
-        wai_arena_free(&b.arena);
+        bench once, again;
+        bench *both[] = {&once, &again};
+        for (int i = 0; i < 2; i++) {
+            net_open(&both[i]->net, 0);
+            random_graph(&both[i]->net, seed);
+            make_plan(both[i]);
+        }
+        const wai_plan *first = &once.plan, *second = &again.plan;
+        assert_int_equal(first->arena_size, second->arena_size);
+        assert_int_equal(first->value_count, second->value_count);
+        assert_memory_equal(first->offsets, second->offsets,
+                            first->value_count * sizeof *first->offsets);
+        arena_sum += first->arena_size;
+        bound_sum += first->lower_bound;
+        net_close(&once.net);
+        net_close(&again.net);
     }
     assert_true(arena_sum * 100 <= bound_sum * 102);
 }
+
+#define PLAN_TEST(test) cmocka_unit_test_setup_teardown(test, open_bench, close_bench)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -569,12 +552,14 @@ int main(void) {
         cmocka_unit_test(test_proof_refuses),
         cmocka_unit_test(test_proof_without_memory),
         cmocka_unit_test(test_proof_is_not_quadratic),
-        cmocka_unit_test(test_plan_works_in_place),
-        cmocka_unit_test(test_plan_spares_what_is_read_later),
-        cmocka_unit_test(test_plan_reshape_shares),
-        cmocka_unit_test(test_plan_outputs_are_apart),
-        cmocka_unit_test(test_plan_of_nothing),
-        cmocka_unit_test(test_plan_orders_branches),
+        PLAN_TEST(test_plan_works_in_place),
+        PLAN_TEST(test_plan_spares_what_is_read_later),
+        PLAN_TEST(test_plan_reshape_shares),
+        PLAN_TEST(test_plan_outputs_are_apart),
+        PLAN_TEST(test_plan_input_is_no_output),
+        PLAN_TEST(test_plan_of_nothing),
+        PLAN_TEST(test_plan_of_no_steps),
+        PLAN_TEST(test_plan_orders_branches),
         cmocka_unit_test(test_plan_random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
