@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/limits.h"
 #include "ops/broadcast.h"
 #include "ops/integers.h"
 #include "ops/lowering.h"
@@ -24,28 +23,13 @@ static const wai_field fields[] = {
 
 static wai_status infer(wai_signature *s) {
     const wai_bitwise_params *p = s->params;
-    const wai_type *a = s->in[0], *b = s->in[1];
-    char text_a[WAI_TYPE_TEXT], text_b[WAI_TYPE_TEXT];
     if (p->kind < WAI_BITWISE_AND || p->kind > WAI_BITWISE_RIGHT) {
         return WAI_REFUSE(s, "kind %u is no bitwise function", p->kind);
     }
-    if (a == NULL || b == NULL) {
-        return WAI_REFUSE(s, "input %d is absent", a == NULL ? 0 : 1);
+    if (s->in[0] != NULL && !wai_dtype_is_integer(s->in[0]->dtype)) {
+        return WAI_REFUSE(s, "bits of %s, which is no integer", wai_dtype_name(s->in[0]->dtype));
     }
-    if (a->dtype != b->dtype || !wai_dtype_is_integer(a->dtype)) {
-        return WAI_REFUSE(s, "bits of %s and %s: not integers of one type",
-                          wai_dtype_name(a->dtype), wai_dtype_name(b->dtype));
-    }
-    if (!wai_type_broadcast(&s->out[0], a, b)) {
-        return WAI_REFUSE(s, "%s and %s do not broadcast", wai_type_text(a, text_a),
-                          wai_type_text(b, text_b));
-    }
-    s->out[0].dtype = a->dtype;
-    if (!wai_type_is_valid(&s->out[0])) {
-        return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s and %s broadcast to over %u bytes",
-                        wai_type_text(a, text_a), wai_type_text(b, text_b), WAI_MAX_TENSOR_SIZE);
-    }
-    return WAI_OK;
+    return wai_broadcast_infer(s, kind_names[p->kind], 0);
 }
 
 const wai_op wai_op_bitwise = {
@@ -62,17 +46,6 @@ const wai_op wai_op_bitwise = {
 };
 
 /* ---- kernel -------------------------------------------------------------- */
-
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    wai_broadcast *b = wai_pool_alloc(pool, sizeof *b);
-    if (b == NULL) {
-        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *b);
-    }
-    const wai_type *in[] = {&step->in[0].type, &step->in[1].type};
-    wai_broadcast_init(b, &step->out[0].type, in, 2);
-    step->state = b;
-    return WAI_OK;
-}
 
 /* x is sign- or zero-extended from `width` bits, y as well. */
 static int64_t join(uint32_t kind, int64_t x, int64_t y, uint32_t width, bool is_u64) {
@@ -133,7 +106,7 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     return WAI_OK;
 }
 
-const wai_kernel wai_op_bitwise_kernel = {.prepare = prepare, .run = run};
+const wai_kernel wai_op_bitwise_kernel = {.prepare = wai_broadcast_prepare, .run = run};
 
 /* ---- ONNX ---------------------------------------------------------------- */
 

@@ -1,7 +1,9 @@
-/* ONNX Conv and ConvTranspose. 1-D ones become 2-D ones of height 1. */
+/* ONNX Conv and ConvTranspose. 1-D ones become 2-D ones of height 1; 3-D ones: see
+ * conv_depth.h. */
 #include <math.h>
 
 #include "base/limits.h"
+#include "ops/conv_depth.h"
 #include "ops/conv_lower.h"
 #include "ops/window.h"
 
@@ -15,35 +17,28 @@ uint32_t wai_conv_lower_spatial(wai_lower *l, const wai_value *x, const wai_valu
         return 0;
     }
     if (rank > 4) {
-        WAI_LOWER_DECLINE(l, "%s with %u spatial axes, 1 and 2 are supported", l->op_type,
-                          rank - 2);
+        WAI_LOWER_DECLINE(l, "%s with %u spatial axes", l->op_type, rank - 2);
         return 0;
     }
     return rank - 2;
 }
 
-/* Rank and constants of a convolution's operands; the number of spatial axes,
- * or 0 after a failure. */
-static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value *w,
-                               const wai_value *bias) {
-    const uint32_t spatial = wai_conv_lower_spatial(l, x, w);
-    if (spatial == 0) {
-        return 0;
-    }
-    if (x->type.dtype != WAI_F32 || w->type.dtype != WAI_F32) {
+/* Rank and dtype of a convolution's operands; the number of spatial axes, or 0
+ * after a failure. */
+static uint32_t check_operands(wai_lower *l, const wai_value *x, const wai_value *w) {
+    const bool deep = !wai_lower_failed(l) && x->type.rank == 5 && w->type.rank == 5;
+    const uint32_t spatial = deep ? 3 : wai_conv_lower_spatial(l, x, w);
+    if (spatial != 0 && (x->type.dtype != WAI_F32 || w->type.dtype != WAI_F32)) {
         WAI_LOWER_DECLINE(l, "%s of %s", l->op_type, wai_dtype_name(x->type.dtype));
-        return 0;
-    }
-    if (!wai_value_is_constant(w) || (bias != NULL && !wai_value_is_constant(bias))) {
-        WAI_LOWER_DECLINE(l, "weights must be a constant");
         return 0;
     }
     return spatial;
 }
 
-/* Spatial axis i of 2: a 1-D convolution has its one axis as the width. */
+/* Spatial axis i of 2: the last two; a 1-D convolution has its one axis as the
+ * width. */
 static uint32_t of(const uint32_t *numbers, uint32_t spatial, uint32_t i, uint32_t absent) {
-    return spatial == 2 ? numbers[i] : i == 1 ? numbers[0] : absent;
+    return spatial + i >= 2 ? numbers[spatial + i - 2] : absent;
 }
 
 static void set_window(wai_conv_params *p, const wai_window *w) {
@@ -99,10 +94,9 @@ static bool read_groups(wai_lower *l, const wai_value *x, wai_conv_params *p) {
     return true;
 }
 
-bool wai_conv_lower_read(wai_lower *l, const wai_value *x, const wai_value *w, uint32_t spatial,
-                         wai_conv_params *p) {
-    wai_window window;
-    if (!read_groups(l, x, p) || !wai_window_read(l, &window, spatial, w->type.dims + 2)) {
+static bool read_conv(wai_lower *l, const wai_value *x, const wai_value *w, wai_window *window,
+                      uint32_t spatial, wai_conv_params *p) {
+    if (!read_groups(l, x, p) || !wai_window_read(l, window, spatial, w->type.dims + 2)) {
         return false;
     }
     const uint32_t *dims = w->type.dims;
@@ -112,19 +106,43 @@ bool wai_conv_lower_read(wai_lower *l, const wai_value *x, const wai_value *w, u
         return false;
     }
     p->group_out = dims[0] / p->groups;
-    if (window.auto_pad >= WAI_AUTO_PAD_SAME_UPPER) {
-        wai_window_same(&window, x->type.dims + 2);
+    if (window->auto_pad >= WAI_AUTO_PAD_SAME_UPPER) {
+        wai_window_same(window, x->type.dims + 2);
     }
-    set_window(p, &window);
+    set_window(p, window);
     return true;
+}
+
+bool wai_conv_lower_read(wai_lower *l, const wai_value *x, const wai_value *w, uint32_t spatial,
+                         wai_conv_params *p) {
+    wai_window window;
+    return read_conv(l, x, w, &window, spatial, p);
+}
+
+/* A 3-D convolution, given the params of its last two axes. */
+static wai_value *emit_deep(wai_lower *l, const wai_op *op, const wai_conv_depth *d,
+                            wai_conv_params p, wai_value *x, wai_value *w, wai_value *bias) {
+    const uint32_t n = x->type.dims[0];
+    x = wai_conv_depth_enter(l, d, x, p.groups);
+    w = wai_conv_depth_weights(l, d, w, p.groups);
+    p.group_in = wai_lower_dim(l, (int64_t)p.group_in * d->kernel, "channels times depth");
+    return wai_conv_depth_leave(l, d, emit_conv(l, op, &p, x, w, bias), n);
 }
 
 void wai_lower_conv(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0), *w = wai_lower_input(l, 1);
     wai_value *bias = wai_lower_optional(l, 2);
-    const uint32_t spatial = check_operands(l, x, w, bias);
+    const uint32_t spatial = check_operands(l, x, w);
     wai_conv_params p = {0};
-    if (spatial == 0 || !wai_conv_lower_read(l, x, w, spatial, &p)) {
+    wai_window window;
+    if (spatial == 0 || !read_conv(l, x, w, &window, spatial, &p)) {
+        return;
+    }
+    wai_conv_depth depth;
+    if (spatial == 3) {
+        if (wai_conv_depth_read(l, &depth, &window, x->type.dims[2])) {
+            l->out[0] = emit_deep(l, &wai_op_conv2d, &depth, p, x, w, bias);
+        }
         return;
     }
     x = wai_conv_lower_enter(l, x);
@@ -164,10 +182,10 @@ static void fit_pads(wai_window *w, uint32_t i, uint32_t in, uint32_t *adjust, i
 }
 
 /* output_padding and output_shape. */
-static bool read_output(wai_lower *l, wai_window *w, const uint32_t *in, uint32_t adjust[2]) {
-    int64_t padding[2], shape[4];
-    uint32_t paddings = wai_attr_ints(l, "output_padding", padding, 2);
-    uint32_t shapes = wai_attr_ints(l, "output_shape", shape, 4);
+static bool read_output(wai_lower *l, wai_window *w, const uint32_t *in, uint32_t adjust[3]) {
+    int64_t padding[3], shape[5];
+    uint32_t paddings = wai_attr_ints(l, "output_padding", padding, 3);
+    uint32_t shapes = wai_attr_ints(l, "output_shape", shape, 5);
     if (wai_lower_failed(l)) {
         return false;
     }
@@ -191,10 +209,10 @@ static bool read_output(wai_lower *l, wai_window *w, const uint32_t *in, uint32_
 void wai_lower_conv_transpose(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0), *w = wai_lower_input(l, 1);
     wai_value *bias = wai_lower_optional(l, 2);
-    const uint32_t spatial = check_operands(l, x, w, bias);
+    const uint32_t spatial = check_operands(l, x, w);
     wai_conv_params p = {0};
     wai_window window;
-    uint32_t adjust[2] = {0, 0};
+    uint32_t adjust[3] = {0};
     if (spatial == 0 || !read_groups(l, x, &p) ||
         !wai_window_read(l, &window, spatial, w->type.dims + 2) ||
         !read_output(l, &window, x->type.dims + 2, adjust)) {
@@ -209,6 +227,13 @@ void wai_lower_conv_transpose(wai_lower *l) {
     set_window(&p, &window);
     p.adjust_h = of(adjust, spatial, 0, 0);
     p.adjust_w = of(adjust, spatial, 1, 0);
+    wai_conv_depth depth;
+    if (spatial == 3) {
+        if (wai_deconv_depth_read(l, &depth, &window, x->type.dims[2], adjust[0])) {
+            l->out[0] = emit_deep(l, &wai_op_deconv2d, &depth, p, x, w, bias);
+        }
+        return;
+    }
     l->out[0] = wai_conv_lower_leave(l,
                                      emit_conv(l, &wai_op_deconv2d, &p, wai_conv_lower_enter(l, x),
                                                turn_weights(l, w, &p), bias),

@@ -35,11 +35,12 @@ static wai_status create(wai_step *step, wai_pool *pool, wai_diag *diag) {
 
 wai_status wai_weighted_prepare(wai_step *step, const wai_weighted_kind *kind, wai_pool *pool,
                                 wai_diag *diag) {
+    bool constant = true;
     for (uint32_t i = 1; i < step->in_count; i++) {
-        if (step->in[i].data != NULL && !step->in[i].constant) {
-            return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where, "%s must be a constant",
-                            i == 1 ? "weights" : "the bias");
-        }
+        constant = constant && (step->in[i].data == NULL || step->in[i].constant);
+    }
+    if (!constant && wai_weighted_packed(kind, step)) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "packed weights must be a constant");
     }
     state *st = step->state = wai_pool_alloc(pool, sizeof *st);
     if (st == NULL) {
@@ -49,7 +50,7 @@ wai_status wai_weighted_prepare(wai_step *step, const wai_weighted_kind *kind, w
     if (wai_type_count(&step->out[0].type) == 0) {
         return WAI_OK;
     }
-    if (kind->fits(step)) {
+    if (constant && kind->fits(step)) {
         return create(step, pool, diag);
     }
     if (wai_weighted_packed(kind, step)) {

@@ -2,7 +2,7 @@
  * weighted.h - the kernel of an XNNPACK operator over constant weights: what
  * conv2d, deconv2d and fully_connected share. Inputs are x, the weights and
  * the bias or none; packed weights (xnn.h) are read in place. A plain loop
- * does what XNNPACK cannot.
+ * does what XNNPACK cannot: odd sizes, and weights that are computed.
  */
 #ifndef WAI_WEIGHTED_H
 #define WAI_WEIGHTED_H
