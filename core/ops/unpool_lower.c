@@ -43,6 +43,14 @@ static wai_value *grown(wai_lower *l, wai_value *x) {
     return grows ? wai_emit(l->graph, &wai_op_pad, &params, &x, 1) : x;
 }
 
+/* `count` zeros: nothing of x, filled up. A constant would be in the package. */
+static wai_value *emit_zeros(wai_graph *g, wai_value *x, uint32_t count) {
+    const wai_slice_params none = {.step = {1}};
+    const wai_pad_params all = {.mode = WAI_PAD_CONSTANT, .after = {count}};
+    x = wai_emit(g, &wai_op_slice, &none, &x, 1);
+    return wai_emit(g, &wai_op_pad, &all, &x, 1);
+}
+
 void wai_lower_max_unpool(wai_lower *l) {
     wai_graph *g = l->graph;
     wai_value *x = wai_lower_input(l, 0), *indices = wai_lower_input(l, 1);
@@ -60,11 +68,10 @@ void wai_lower_max_unpool(wai_lower *l) {
         return;
     }
     const uint32_t count = (uint32_t)wai_type_count(&x->type);
-    const wai_expand_params all = {1, {(uint32_t)wai_type_count(&type)}};
-    wai_value *zero = wai_emit_scalar(g, type.dtype, 0);
     const wai_scatter_elements_params params = {WAI_SCATTER_SET, 0};
-    wai_value *in[3] = {wai_emit(g, &wai_op_expand, &all, &zero, 1),
-                        wai_emit_reshape(g, indices, 1, &count), wai_emit_reshape(g, x, 1, &count)};
+    x = wai_emit_reshape(g, x, 1, &count);
+    wai_value *in[3] = {emit_zeros(g, x, (uint32_t)wai_type_count(&type)),
+                        wai_emit_reshape(g, indices, 1, &count), x};
     wai_value *y = wai_emit(g, &wai_op_scatter_elements, &params, in, 3);
     y = wai_emit_reshape(g, y, type.rank, type.dims);
     l->out[0] = y != NULL ? grown(l, y) : NULL;
