@@ -101,10 +101,19 @@ static size_t row_length(const wai_conv_params *p) {
     return (size_t)p->kernel_h * p->kernel_w * p->group_in;
 }
 
+/* One channel in, one out per group: a loop over channels instead of taps. */
+static bool is_depthwise(const wai_conv_params *p) {
+    return p->group_in == 1 && p->group_out == 1 && p->groups > 1;
+}
+
+/* 16-bit numbers: one pixel's taps in a group, or all weights turned to
+ * [KH,KW,G]. */
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     (void)pool, (void)diag;
+    const wai_conv_params *p = step->params;
     if (wai_type_count(&step->out[0].type) != 0) {
-        step->workspace_size = row_length(step->params) * sizeof(int16_t);
+        const size_t count = is_depthwise(p) ? wai_type_count(&step->in[W].type) : row_length(p);
+        step->workspace_size = count * sizeof(int16_t);
     }
     return WAI_OK;
 }
@@ -146,22 +155,33 @@ static uint32_t dot(const int16_t *taps, const void *w, wai_dtype dtype, size_t 
     return sum;
 }
 
+/* The input pixel under a tap of an output pixel; NULL: padding. */
+static const uint8_t *pixel_at(const wai_step *step, size_t n, size_t oy, size_t ox, uint32_t ky,
+                               uint32_t kx) {
+    const wai_conv_params *p = step->params;
+    const uint32_t *dims = step->in[X].type.dims;
+    int64_t row = (int64_t)oy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
+    int64_t column = (int64_t)ox * p->stride_w + (int64_t)kx * p->dilation_w - p->pad_left;
+    if (row < 0 || row >= dims[1] || column < 0 || column >= dims[2]) {
+        return NULL;
+    }
+    size_t pixel = (n * dims[1] + (size_t)row) * dims[2] + (size_t)column;
+    return (const uint8_t *)step->in[X].data + pixel * dims[3];
+}
+
 /* The taps of one output pixel in one group, less the zero point. */
 static void gather(const wai_step *step, size_t n, size_t oy, size_t ox, uint32_t group,
                    int32_t zero, int16_t *taps) {
     const wai_conv_params *p = step->params;
-    const uint32_t *dims = step->in[X].type.dims;
-    const uint8_t *x = (const uint8_t *)step->in[X].data + (size_t)group * p->group_in;
     for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
-        int64_t row = (int64_t)oy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
         for (uint32_t kx = 0; kx < p->kernel_w; kx++, taps += p->group_in) {
-            int64_t column = (int64_t)ox * p->stride_w + (int64_t)kx * p->dilation_w - p->pad_left;
-            if (row < 0 || row >= dims[1] || column < 0 || column >= dims[2]) {
+            const uint8_t *x = pixel_at(step, n, oy, ox, ky, kx);
+            if (x == NULL) {
                 memset(taps, 0, p->group_in * sizeof *taps);
-                continue;
+            } else {
+                subtract(taps, x + (size_t)group * p->group_in, step->in[X].type.dtype, zero,
+                         p->group_in);
             }
-            size_t pixel = (n * dims[1] + (size_t)row) * dims[2] + (size_t)column;
-            subtract(taps, x + pixel * dims[3], step->in[X].type.dtype, zero, p->group_in);
         }
     }
 }
@@ -188,23 +208,83 @@ static void channels(const wai_step *step, uint32_t group, const int16_t *taps, 
     }
 }
 
+static void pixel(const wai_step *step, size_t n, size_t y, size_t x, int32_t zero, uint32_t *out) {
+    const wai_conv_params *p = step->params;
+    for (uint32_t group = 0; group < p->groups; group++, out += p->group_out) {
+        gather(step, n, y, x, group, zero, step->workspace);
+        channels(step, group, step->workspace, out);
+    }
+}
+
+/* ---- depthwise ---- */
+
+/* [G,KH,KW] -> [KH,KW,G], less the zero points. */
+static void turn_weights(const wai_step *step, int16_t *turned) {
+    const wai_conv_params *p = step->params;
+    const wai_dtype dtype = step->in[W].type.dtype;
+    const size_t length = row_length(p);
+    const void *zeros = data_of(step, ZERO_W);
+    const bool each = zeros != NULL && wai_type_count(&step->in[ZERO_W].type) != 1;
+    for (uint32_t g = 0; g < p->groups; g++) {
+        const int32_t zero = zeros != NULL ? number_at(zeros, dtype, each ? g : 0) : 0;
+        for (size_t t = 0; t < length; t++) {
+            turned[t * p->groups + g] =
+                (int16_t)(number_at(step->in[W].data, dtype, g * length + t) - zero);
+        }
+    }
+}
+
+#define ADD_TAP(type)                                                                              \
+    WAI_VECTOR_LOOP                                                                                \
+    for (size_t i = 0; i < count; i++) {                                                           \
+        out[i] += (uint32_t)((((const type *)x)[i] - zero) * (int32_t)w[i]);                       \
+    }
+
+static void add_tap(uint32_t *out, const void *x, wai_dtype dtype, int32_t zero, const int16_t *w,
+                    size_t count) {
+    if (dtype == WAI_I8) {
+        ADD_TAP(int8_t)
+    } else {
+        ADD_TAP(uint8_t)
+    }
+}
+
+static void depthwise_pixel(const wai_step *step, size_t n, size_t y, size_t x, int32_t zero,
+                            uint32_t *out) {
+    const wai_conv_params *p = step->params;
+    const int16_t *w = step->workspace;
+    if (data_of(step, BIAS) != NULL) {
+        memcpy(out, data_of(step, BIAS), p->groups * sizeof *out);
+    } else {
+        memset(out, 0, p->groups * sizeof *out);
+    }
+    for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
+        for (uint32_t kx = 0; kx < p->kernel_w; kx++, w += p->groups) {
+            const uint8_t *in = pixel_at(step, n, y, x, ky, kx);
+            if (in != NULL) {
+                add_tap(out, in, step->in[X].type.dtype, zero, w, p->groups);
+            }
+        }
+    }
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
-    const wai_conv_params *p = step->params;
     const uint32_t *dims = step->out[0].type.dims;
     const void *zeros = data_of(step, ZERO_X);
     const int32_t zero = zeros != NULL ? number_at(zeros, step->in[X].type.dtype, 0) : 0;
+    const bool depthwise = is_depthwise(step->params);
     uint32_t *out = step->out[0].data;
     if (wai_type_count(&step->out[0].type) == 0) {
         return WAI_OK;
     }
+    if (depthwise) {
+        turn_weights(step, step->workspace);
+    }
     for (size_t n = 0; n < dims[0]; n++) {
         for (size_t y = 0; y < dims[1]; y++) {
-            for (size_t x = 0; x < dims[2]; x++) {
-                for (uint32_t group = 0; group < p->groups; group++, out += p->group_out) {
-                    gather(step, n, y, x, group, zero, step->workspace);
-                    channels(step, group, step->workspace, out);
-                }
+            for (size_t x = 0; x < dims[2]; x++, out += dims[3]) {
+                (depthwise ? depthwise_pixel : pixel)(step, n, y, x, zero, out);
             }
         }
     }
