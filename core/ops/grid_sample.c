@@ -119,7 +119,10 @@ static float position(const wai_grid_sample_params *p, float v, uint32_t dim) {
     if (p->padding == WAI_GRID_REFLECTION) {
         return reflect(v, low, high);
     }
-    return v > 0 ? (v < (float)(dim - 1) ? v : (float)(dim - 1)) : 0;
+    /* PyTorch and onnxruntime let cubic swing over the border, by its outer taps
+     * (ONNX's reference does not); two pixels out there is nothing but the border. */
+    const float beyond = p->mode == WAI_GRID_CUBIC ? 2 : 0, last = (float)(dim - 1) + beyond;
+    return v > -beyond ? (v < last ? v : last) : -beyond;
 }
 
 static void cubic(float x, float weight[4]) {
