@@ -38,8 +38,8 @@ typedef struct wai_fully_connected_params {
 } wai_fully_connected_params;
 
 /* ---- matmul ------------------------------------------------------------
- * a[..., M, K] * b[..., K, N], leading dims broadcast; f32, i32, i64, u32,
- * u64 (integers wrap). transpose_b: b is [..., N, K]. Ranks >= 2; lowering
+ * a[..., M, K] * b[..., K, N], leading dims broadcast; f32, f64, i32, i64,
+ * u32, u64 (integers wrap). transpose_b: b is [..., N, K]. Ranks >= 2; lowering
  * reshapes vectors. */
 typedef struct wai_matmul_params {
     uint32_t transpose_b;

@@ -10,8 +10,8 @@ static const wai_field fields[] = {
 };
 
 static bool computable(wai_dtype dtype) {
-    return dtype == WAI_F32 || dtype == WAI_I32 || dtype == WAI_I64 || dtype == WAI_U32 ||
-           dtype == WAI_U64;
+    return dtype == WAI_F32 || dtype == WAI_F64 || dtype == WAI_I32 || dtype == WAI_I64 ||
+           dtype == WAI_U32 || dtype == WAI_U64;
 }
 
 static wai_type batch_of(const wai_type *type) {
@@ -155,6 +155,7 @@ static wai_status setup(wai_step *step, wai_diag *diag) {
         }                                                                                          \
     }
 PRODUCT(product_f32, float)
+PRODUCT(product_f64, double)
 PRODUCT(product_u32, uint32_t)
 PRODUCT(product_u64, uint64_t)
 
@@ -178,6 +179,8 @@ static void plain(const wai_step *step, const state *st) {
         void *to = (uint8_t *)step->out[0].data + i * st->m * st->n * item;
         if (out->dtype == WAI_F32) {
             product_f32(st, p->transpose_b, a, b, to);
+        } else if (out->dtype == WAI_F64) {
+            product_f64(st, p->transpose_b, a, b, to);
         } else if (item == 4) {
             product_u32(st, p->transpose_b, a, b, to);
         } else {
