@@ -80,7 +80,8 @@ static bool parse_term(equation *e, const char **text, term *t, uint32_t open) {
                 }
             }
         } else if (label_of(**text) == LABELS) {
-            WAI_LOWER_REFUSE(e->l, "the equation of Einsum has `%c`", **text);
+            const char odd[2] = {**text, 0};
+            WAI_LOWER_REFUSE(e->l, "the equation of Einsum has `%s`", odd);
             return false;
         } else if (!add_label(e, t, label_of(**text))) {
             return false;
