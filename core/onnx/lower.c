@@ -130,48 +130,39 @@ const char *wai_attr_string(wai_lower *l, const char *name, const char *fallback
     return attr != NULL ? attr->s : fallback;
 }
 
+/* The `count` entries of a list attribute, of `size` bytes each. */
+static uint32_t copy_list(wai_lower *l, const char *name, void *out, uint32_t capacity,
+                          const void *list, uint32_t count, size_t size) {
+    if (count > capacity) {
+        WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u entries, at most %u are possible", name,
+                         l->op_type, count, capacity);
+        return 0;
+    }
+    if (count > 0) {
+        memcpy(out, list, count * size);
+    }
+    return count;
+}
+
 uint32_t wai_attr_ints(wai_lower *l, const char *name, int64_t *out, uint32_t capacity) {
     const wai_onnx_attr *attr = typed(l, name, WAI_ONNX_ATTR_INTS);
-    if (attr == NULL) {
-        return 0;
-    }
-    if (attr->int_count > capacity) {
-        WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u numbers, at most %u are possible", name,
-                         l->op_type, attr->int_count, capacity);
-        return 0;
-    }
-    memcpy(out, attr->ints, attr->int_count * sizeof *out);
-    return attr->int_count;
+    return attr == NULL
+               ? 0
+               : copy_list(l, name, out, capacity, attr->ints, attr->int_count, sizeof *out);
 }
 
 uint32_t wai_attr_floats(wai_lower *l, const char *name, float *out, uint32_t capacity) {
     const wai_onnx_attr *attr = typed(l, name, WAI_ONNX_ATTR_FLOATS);
-    if (attr == NULL) {
-        return 0;
-    }
-    if (attr->float_count > capacity) {
-        WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u numbers, at most %u are possible", name,
-                         l->op_type, attr->float_count, capacity);
-        return 0;
-    }
-    memcpy(out, attr->floats, attr->float_count * sizeof *out);
-    return attr->float_count;
+    return attr == NULL
+               ? 0
+               : copy_list(l, name, out, capacity, attr->floats, attr->float_count, sizeof *out);
 }
 
 uint32_t wai_attr_strings(wai_lower *l, const char *name, const char **out, uint32_t capacity) {
     const wai_onnx_attr *attr = typed(l, name, WAI_ONNX_ATTR_STRINGS);
-    if (attr == NULL) {
-        return 0;
-    }
-    if (attr->string_count > capacity) {
-        WAI_LOWER_REFUSE(l, "attribute %s of %s lists %u texts, at most %u are possible", name,
-                         l->op_type, attr->string_count, capacity);
-        return 0;
-    }
-    for (uint32_t i = 0; i < attr->string_count; i++) {
-        out[i] = attr->strings[i];
-    }
-    return attr->string_count;
+    return attr == NULL
+               ? 0
+               : copy_list(l, name, out, capacity, attr->strings, attr->string_count, sizeof *out);
 }
 
 wai_bytes wai_attr_graph(wai_lower *l, const char *name) {
