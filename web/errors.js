@@ -57,22 +57,7 @@ export function errorToData(error) {
   return { code: 'INTERNAL', where: 'worker', message: String(error) };
 }
 
-const CODES = new Set([
-  'ARGUMENT',
-  'STATE',
-  'MALFORMED',
-  'UNSUPPORTED',
-  'LIMIT',
-  'MEMORY',
-  'INTEGRITY',
-  'SIGNATURE',
-  'ABORTED',
-  'DEADLINE',
-  'FUEL',
-  'TRAP',
-  'CSP',
-  'INTERNAL',
-]);
+const CODES = new Set([...STATUS_CODES, 'SIGNATURE', 'ABORTED', 'DEADLINE', 'FUEL', 'TRAP', 'CSP']);
 
 /** The worker is not trusted more than the wasm in it: its words are checked too.
  * @param {any} data @returns {WasmAIError} */

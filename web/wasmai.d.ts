@@ -28,6 +28,7 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 
+// biome-ignore lint/suspicious/noExplicitAny: data of an output is used as what the model gives; a union of arrays would want a cast at every use
 export class Tensor<T extends TypedArray = any> {
   /** `dims` defaults to one dimension. Throws ARGUMENT when dtype, data and dims do not fit together. */
   constructor(dtype: DType, data: T, dims?: readonly number[]);

@@ -1,30 +1,4 @@
 // Chromium for the benchmark. A fresh context per page: nothing compiled or cached is left over.
-import { chromium } from 'playwright-core';
-import { WasmAIError } from '../../web/errors.js';
-import { findChromium } from '../toolchain/chromium.mjs';
-
-export async function launch() {
-  const executablePath = findChromium();
-  if (!executablePath)
-    throw new WasmAIError(
-      'STATE',
-      'chromium',
-      'is not installed; install it, or name it in CHROME_PATH',
-    );
-  return chromium.launch({
-    executablePath,
-    args: [
-      '--headless=new',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-    ],
-  });
-}
 
 /**
  * Do `work` with a page of its own, in a context and so a process of its own.

@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util';
 import { WasmAIError } from '../../web/errors.js';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
+import { chromiumPath, launch } from '../runners/chromium.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
-import { launch } from './browser.mjs';
 import * as open from './open.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
 import * as steady from './steady.mjs';
@@ -69,7 +69,7 @@ async function main() {
   const models = [];
   for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
   const site = await serveSite(models);
-  const browser = await launch();
+  const browser = await launch(chromiumPath());
   const report = {
     bench: name,
     date: new Date().toISOString(),

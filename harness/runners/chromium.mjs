@@ -68,14 +68,7 @@ window.runner = {
 
 /** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
 export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {
-  const executablePath = findChromium();
-  if (executablePath === null) {
-    throw new WasmAIError(
-      'STATE',
-      'chromium',
-      'is not installed; install it, or name it in CHROME_PATH',
-    );
-  }
+  const executablePath = chromiumPath();
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [() => rm(folder, { recursive: true, force: true })];
@@ -138,6 +131,17 @@ async function renaming(where, work) {
     const message = error.message.slice(error.where.length + 2);
     throw new WasmAIError(error.code, where, message, { cause: error });
   }
+}
+
+/** Chromium on this machine; STATE where there is none. */
+export function chromiumPath() {
+  const found = findChromium();
+  if (found) return found;
+  throw new WasmAIError(
+    'STATE',
+    'chromium',
+    'is not installed; install it, or name it in CHROME_PATH',
+  );
 }
 
 /** Headless Chromium with nothing that calls home. @param {string} executablePath @param {string[]} [more] */

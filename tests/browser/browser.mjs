@@ -4,28 +4,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
 import { buildDist } from '../../harness/dist.mjs';
+import { chromiumPath, launch as launchChromium } from '../../harness/runners/chromium.mjs';
 import { serveFolder } from '../../harness/server/app.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
-
-const CHROMIUM = findChromium() ?? undefined;
 
 export function launch(args = []) {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      ...args,
-    ],
-  });
+  return launchChromium(chromiumPath(), args);
 }
 
 const PAGE = `<!doctype html>
