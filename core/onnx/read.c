@@ -293,8 +293,8 @@ static void read_attr(reader *r, wai_onnx_attr *a, wai_bytes message) {
             break;
         case 6:
             if (wire_is(r, &f, PB_WT_STRING, "attribute")) {
-                a->graph = (wai_bytes){f.bytes.data != NULL ? f.bytes.data : message.data,
-                                       f.bytes.size};
+                a->graph =
+                    (wai_bytes){f.bytes.data != NULL ? f.bytes.data : message.data, f.bytes.size};
             }
             break;
         case 7:
