@@ -24,10 +24,30 @@ export const DTYPES = [
   { name: 'int64', number: 10, onnx: 7, npy: 'i8', short: 'i64', array: BigInt64Array },
   { name: 'uint64', number: 11, onnx: 13, npy: 'u8', short: 'u64', array: BigUint64Array },
   { name: 'bool', number: 12, onnx: 9, npy: 'b1', short: 'bool', array: Uint8Array },
+  // NumPy has none of these: .npy holds their bits as whole numbers.
+  { name: 'bfloat16', number: 13, onnx: 16, npy: 'u2', short: 'bf16', array: Uint16Array },
+  { name: 'float8e4m3fn', number: 14, onnx: 17, npy: 'u1', short: 'f8e4m3fn', array: Uint8Array },
+  {
+    name: 'float8e4m3fnuz',
+    number: 15,
+    onnx: 18,
+    npy: 'u1',
+    short: 'f8e4m3fnuz',
+    array: Uint8Array,
+  },
+  { name: 'float8e5m2', number: 16, onnx: 19, npy: 'u1', short: 'f8e5m2', array: Uint8Array },
+  {
+    name: 'float8e5m2fnuz',
+    number: 17,
+    onnx: 20,
+    npy: 'u1',
+    short: 'f8e5m2fnuz',
+    array: Uint8Array,
+  },
 ];
 
 /** @param {'name' | 'number' | 'onnx' | 'npy' | 'short'} key @returns {Map<any, DtypeRow>} */
-const index = (key) => new Map(DTYPES.map((row) => [row[key], row]));
+const index = (key) => new Map(DTYPES.toReversed().map((row) => [row[key], row])); // the first wins
 const [BY_NAME, BY_NUMBER, BY_ONNX, BY_NPY, BY_SHORT] = [
   index('name'),
   index('number'),
@@ -94,9 +114,35 @@ export function numberToHalf(value) {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
 }
 
+// Bits of the exponent's place, its bias, and the first code that is no number.
+const FLOAT8 = {
+  float8e4m3fn: { mantissa: 3, bias: 7, end: 0x7f },
+  float8e4m3fnuz: { mantissa: 3, bias: 8, end: 0x80 },
+  float8e5m2: { mantissa: 2, bias: 15, end: 0x7c },
+  float8e5m2fnuz: { mantissa: 2, bias: 16, end: 0x80 },
+};
+
+/** The bits of an 8-bit float -> number @param {string} dtype @param {number} bits */
+export function float8ToNumber(dtype, bits) {
+  const { mantissa, bias, end } = FLOAT8[dtype];
+  const sign = bits & 0x80 ? -1 : 1;
+  const rest = bits & 0x7f;
+  if (end === 0x80 && bits === 0x80) return NaN;
+  if (rest >= end) return dtype === 'float8e5m2' && rest === end ? sign * Infinity : NaN;
+  const exponent = rest >> mantissa;
+  const fraction = (rest & (2 ** mantissa - 1)) + (exponent > 0 ? 2 ** mantissa : 0);
+  return sign * fraction * 2 ** (Math.max(exponent, 1) - bias - mantissa);
+}
+
+/** @param {number} bits */
+export function bfloat16ToNumber(bits) {
+  wideBits[0] = bits << 16;
+  return wide[0];
+}
+
 /** Element `i` of a host tensor's data as a number (an int64 may lose low bits). */
 export function valueAt({ dtype, data }, i) {
-  return dtype === 'float16' && data instanceof Uint16Array
-    ? halfToNumber(data[i])
-    : Number(data[i]);
+  if (dtype === 'float16' && data instanceof Uint16Array) return halfToNumber(data[i]);
+  if (dtype === 'bfloat16') return bfloat16ToNumber(data[i]);
+  return Object.hasOwn(FLOAT8, dtype) ? float8ToNumber(dtype, data[i]) : Number(data[i]);
 }

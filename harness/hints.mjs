@@ -27,7 +27,7 @@ const HINTS = [
   ],
   [/spatial axes/, '3-D convolutions and pools are not in this version'],
   [/training/i, 'export the model in inference mode (torch.onnx.export does so by default)'],
-  [/bfloat16|float64|double|string|complex|float8|int4/i, 'convert this tensor to float32'],
+  [/float64|double|string|complex|int4/i, 'convert this tensor to float32'],
   [/dim|shape/i, 'give the size with --dim name=N, or export with fixed shapes'],
   [/operator/i, 'not in this version: rewrite it with operators that are, or cut the model there'],
 ];

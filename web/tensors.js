@@ -28,6 +28,11 @@ const DTYPES = [
   { name: 'int64', size: 8, array: BigInt64Array, accepts: [] },
   { name: 'uint64', size: 8, array: BigUint64Array, accepts: [] },
   { name: 'bool', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'bfloat16', size: 2, array: Uint16Array, accepts: [] },
+  { name: 'float8e4m3fn', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'float8e4m3fnuz', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'float8e5m2', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'float8e5m2fnuz', size: 1, array: Uint8Array, accepts: [] },
 ];
 
 /** @type {Map<string, DTypeRow>} */

@@ -12,9 +12,17 @@ export type DType =
   | 'uint32'
   | 'int64'
   | 'uint64'
-  | 'bool';
+  | 'bool'
+  | 'bfloat16'
+  | 'float8e4m3fn'
+  | 'float8e4m3fnuz'
+  | 'float8e5m2'
+  | 'float8e5m2fnuz';
 
-/** float16 is a Float16Array where the browser has it, else a Uint16Array of bits; bool is a Uint8Array. */
+/**
+ * float16 is a Float16Array where the browser has it, else a Uint16Array of bits; bool is a
+ * Uint8Array; bfloat16 is a Uint16Array of bits and the 8-bit floats are Uint8Arrays of bits.
+ */
 export type TypedArray =
   | Float32Array
   | Float64Array

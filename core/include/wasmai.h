@@ -73,7 +73,13 @@ typedef enum wai_dtype {
     WAI_U32 = 9,
     WAI_I64 = 10,
     WAI_U64 = 11,
-    WAI_BOOL = 12 /* one byte, 0 or 1                                       */
+    WAI_BOOL = 12,       /* one byte, 0 or 1                                */
+    WAI_BF16 = 13,       /* the upper half of an f32; as the next ones,
+                            converted, never computed in                    */
+    WAI_F8E4M3FN = 14,   /* sign, 4 bits exponent, 3 bits mantissa; to 448  */
+    WAI_F8E4M3FNUZ = 15, /* the same, one NaN, no -0; to 240                */
+    WAI_F8E5M2 = 16,     /* 5 bits exponent, 2 bits mantissa; to 57344      */
+    WAI_F8E5M2FNUZ = 17  /* the same, one NaN, no infinities, no -0         */
 } wai_dtype;
 
 /* One named slot of a session. `data` stays put until close. */

@@ -110,7 +110,7 @@ static wai_value *bound_constant(wai_importer *im, const wai_binding *binding) {
         return NULL;
     }
     wai_value *value = wai_emit_constant(im->graph, &type, binding->data);
-    return type.dtype == WAI_F16 ? wai_emit_cast(im->graph, value, WAI_F32) : value;
+    return wai_dtype_is_storage(type.dtype) ? wai_emit_cast(im->graph, value, WAI_F32) : value;
 }
 
 static wai_status add_input(wai_importer *im, const wai_onnx_io *io) {
@@ -133,8 +133,8 @@ static wai_status add_input(wai_importer *im, const wai_onnx_io *io) {
         return g->status;
     }
     g->inputs[g->input_count++] = (wai_graph_io){io->name, value};
-    return wai_import_define(im, io->name,
-                             type.dtype == WAI_F16 ? wai_emit_cast(g, value, WAI_F32) : value);
+    return wai_import_define(
+        im, io->name, wai_dtype_is_storage(type.dtype) ? wai_emit_cast(g, value, WAI_F32) : value);
 }
 
 static wai_status add_inputs(wai_importer *im) {
@@ -220,8 +220,9 @@ static wai_status add_output(wai_importer *im, const wai_onnx_io *io) {
         return WAI_OK; /* only when problems are being collected */
     }
     wai_value *value = entry->value;
-    if (io->elem_type == WAI_ONNX_FLOAT16 && value->type.dtype == WAI_F32) {
-        value = wai_emit_cast(g, value, WAI_F16);
+    wai_dtype declared = wai_import_dtype(io->elem_type);
+    if (wai_dtype_is_storage(declared) && value->type.dtype == WAI_F32) {
+        value = wai_emit_cast(g, value, declared);
     }
     if (value == NULL || check_output(im, io, &value->type) != WAI_OK) {
         return g->status;

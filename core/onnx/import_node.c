@@ -65,6 +65,23 @@ wai_status wai_import_define(wai_importer *im, const char *name, wai_value *valu
     return WAI_OK;
 }
 
+wai_dtype wai_lower_declared(const wai_lower *l, uint32_t index) {
+    const char *name = l->node->inputs[index];
+    for (const wai_scope *s = l->importer->scope; s != NULL; s = s->outer) {
+        for (uint32_t i = 0; i < s->graph->initializer_count; i++) {
+            if (strcmp(s->graph->initializers[i].name, name) == 0) {
+                return wai_import_dtype(s->graph->initializers[i].data_type);
+            }
+        }
+        for (uint32_t i = 0; i < s->graph->input_count && s->outer == NULL; i++) {
+            if (strcmp(s->graph->inputs[i].name, name) == 0) {
+                return wai_import_dtype(s->graph->inputs[i].elem_type);
+            }
+        }
+    }
+    return l->in[index]->type.dtype;
+}
+
 static bool written_later(const wai_importer *im, const char *name, uint32_t from) {
     for (uint32_t i = from; i < im->scope->graph->node_count; i++) {
         const wai_onnx_node *node = &im->scope->graph->nodes[i];

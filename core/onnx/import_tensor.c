@@ -7,10 +7,23 @@
 
 wai_dtype wai_import_dtype(int32_t onnx_type) {
     static const uint8_t dtypes[] = {
-        [WAI_ONNX_FLOAT] = WAI_F32,  [WAI_ONNX_UINT8] = WAI_U8,   [WAI_ONNX_INT8] = WAI_I8,
-        [WAI_ONNX_UINT16] = WAI_U16, [WAI_ONNX_INT16] = WAI_I16,  [WAI_ONNX_INT32] = WAI_I32,
-        [WAI_ONNX_INT64] = WAI_I64,  [WAI_ONNX_BOOL] = WAI_BOOL,  [WAI_ONNX_FLOAT16] = WAI_F16,
-        [WAI_ONNX_DOUBLE] = WAI_F64, [WAI_ONNX_UINT32] = WAI_U32, [WAI_ONNX_UINT64] = WAI_U64,
+        [WAI_ONNX_FLOAT] = WAI_F32,
+        [WAI_ONNX_UINT8] = WAI_U8,
+        [WAI_ONNX_INT8] = WAI_I8,
+        [WAI_ONNX_UINT16] = WAI_U16,
+        [WAI_ONNX_INT16] = WAI_I16,
+        [WAI_ONNX_INT32] = WAI_I32,
+        [WAI_ONNX_INT64] = WAI_I64,
+        [WAI_ONNX_BOOL] = WAI_BOOL,
+        [WAI_ONNX_FLOAT16] = WAI_F16,
+        [WAI_ONNX_DOUBLE] = WAI_F64,
+        [WAI_ONNX_UINT32] = WAI_U32,
+        [WAI_ONNX_UINT64] = WAI_U64,
+        [WAI_ONNX_BFLOAT16] = WAI_BF16,
+        [WAI_ONNX_FLOAT8E4M3FN] = WAI_F8E4M3FN,
+        [WAI_ONNX_FLOAT8E4M3FNUZ] = WAI_F8E4M3FNUZ,
+        [WAI_ONNX_FLOAT8E5M2] = WAI_F8E5M2,
+        [WAI_ONNX_FLOAT8E5M2FNUZ] = WAI_F8E5M2FNUZ,
     };
     return onnx_type > 0 && (size_t)onnx_type < sizeof dtypes ? (wai_dtype)dtypes[onnx_type] : 0;
 }
@@ -93,7 +106,7 @@ wai_value *wai_import_tensor(wai_graph *g, const wai_onnx_tensor *tensor) {
             }
             g->param_count += wai_type_count(&type);
             value = wai_graph_constant(g, &type, data, tensor->name[0] != 0 ? tensor->name : NULL);
-            value = type.dtype == WAI_F16 ? wai_emit_cast(g, value, WAI_F32) : value;
+            value = wai_dtype_is_storage(type.dtype) ? wai_emit_cast(g, value, WAI_F32) : value;
         }
     }
     g->scope = scope;

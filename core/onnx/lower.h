@@ -25,9 +25,9 @@ typedef struct wai_lower {
     wai_graph *graph;
     const struct wai_onnx_node *node;
     struct wai_importer *importer; /* for bodies: If, Loop, Scan           */
-    const char *op_type; /* ONNX name, such as "LogSoftmax"              */
-    uint32_t opset;      /* of the node's domain in this model           */
-    wai_value **in;      /* NULL entries: absent                         */
+    const char *op_type;           /* ONNX name, such as "LogSoftmax"              */
+    uint32_t opset;                /* of the node's domain in this model           */
+    wai_value **in;                /* NULL entries: absent                         */
     uint32_t in_count;
     wai_value **out; /* to set: all that are wanted                  */
     uint32_t out_count;
@@ -52,6 +52,9 @@ static inline bool wai_lower_failed(const wai_lower *l) {
 wai_value *wai_lower_input(wai_lower *l, uint32_t index);
 /* Input `index` or NULL when it is absent. */
 wai_value *wai_lower_optional(wai_lower *l, uint32_t index);
+/* The dtype that the file gives input `index`, which must be there. It is not the
+ * value's where a graph input or initializer was widened (float16 to f32). */
+wai_dtype wai_lower_declared(const wai_lower *l, uint32_t index);
 /* True if output `index` has a name, that is, is wanted. */
 bool wai_lower_wants(const wai_lower *l, uint32_t index);
 

@@ -27,6 +27,11 @@ enum {
     WAI_ONNX_DOUBLE = 11,
     WAI_ONNX_UINT32 = 12,
     WAI_ONNX_UINT64 = 13,
+    WAI_ONNX_BFLOAT16 = 16,
+    WAI_ONNX_FLOAT8E4M3FN = 17,
+    WAI_ONNX_FLOAT8E4M3FNUZ = 18,
+    WAI_ONNX_FLOAT8E5M2 = 19,
+    WAI_ONNX_FLOAT8E5M2FNUZ = 20,
 };
 
 /* AttributeProto.AttributeType */
@@ -117,7 +122,7 @@ wai_status wai_onnx_read_graph(wai_onnx_graph *out, wai_bytes message, const wai
                                wai_arena *arena, wai_diag *diag);
 
 /* Bytes of one element of an ONNX data type that tensors may have here; 0 for
- * others (strings, complex, bfloat16, 8- and 4-bit floats). */
+ * others (strings, complex, 4-bit numbers). */
 size_t wai_onnx_element_size(int32_t data_type);
 
 /*

@@ -6,10 +6,13 @@
 
 size_t wai_onnx_element_size(int32_t data_type) {
     static const uint8_t sizes[] = {
-        [WAI_ONNX_FLOAT] = 4,  [WAI_ONNX_UINT8] = 1,  [WAI_ONNX_INT8] = 1,
-        [WAI_ONNX_UINT16] = 2, [WAI_ONNX_INT16] = 2,  [WAI_ONNX_INT32] = 4,
-        [WAI_ONNX_INT64] = 8,  [WAI_ONNX_BOOL] = 1,   [WAI_ONNX_FLOAT16] = 2,
-        [WAI_ONNX_DOUBLE] = 8, [WAI_ONNX_UINT32] = 4, [WAI_ONNX_UINT64] = 8};
+        [WAI_ONNX_FLOAT] = 4,      [WAI_ONNX_UINT8] = 1,          [WAI_ONNX_INT8] = 1,
+        [WAI_ONNX_UINT16] = 2,     [WAI_ONNX_INT16] = 2,          [WAI_ONNX_INT32] = 4,
+        [WAI_ONNX_INT64] = 8,      [WAI_ONNX_BOOL] = 1,           [WAI_ONNX_FLOAT16] = 2,
+        [WAI_ONNX_DOUBLE] = 8,     [WAI_ONNX_UINT32] = 4,         [WAI_ONNX_UINT64] = 8,
+        [WAI_ONNX_BFLOAT16] = 2,   [WAI_ONNX_FLOAT8E4M3FN] = 1,   [WAI_ONNX_FLOAT8E4M3FNUZ] = 1,
+        [WAI_ONNX_FLOAT8E5M2] = 1, [WAI_ONNX_FLOAT8E5M2FNUZ] = 1,
+    };
     return data_type > 0 && (size_t)data_type < sizeof sizes ? sizes[data_type] : 0;
 }
 
@@ -30,7 +33,7 @@ static uint32_t typed_field(int32_t data_type, pb_wire_type_t *wire) {
     case WAI_ONNX_UINT64:
         return 11;
     default:
-        return 5; /* int32_data: the small integers, bool, float16 bits */
+        return 5; /* int32_data: the small integers, bool, bits of narrow floats */
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "onnx/lower.h"
 #include "ops/emit.h"
+#include "ops/float8.h"
 #include "ops/half.h"
 #include "ops/integers.h"
 
@@ -20,6 +21,11 @@ static const char *const dtype_names[] = {
     [WAI_I64] = "i64",
     [WAI_U64] = "u64",
     [WAI_BOOL] = "bool",
+    [WAI_BF16] = "bf16",
+    [WAI_F8E4M3FN] = "f8e4m3fn",
+    [WAI_F8E4M3FNUZ] = "f8e4m3fnuz",
+    [WAI_F8E5M2] = "f8e5m2",
+    [WAI_F8E5M2FNUZ] = "f8e5m2fnuz",
     NULL,
 };
 
@@ -30,7 +36,7 @@ static const wai_field fields[] = {
 static wai_status infer(wai_signature *s) {
     const wai_cast_params *p = s->params;
     char text[WAI_TYPE_TEXT];
-    if (p->dtype < WAI_F32 || p->dtype > WAI_BOOL) {
+    if (p->dtype < WAI_F32 || p->dtype > WAI_F8E5M2FNUZ) {
         return WAI_REFUSE(s, "%u is no dtype", p->dtype);
     }
     if (s->in[0] == NULL) {
@@ -87,15 +93,42 @@ static int64_t integer_of(double x, wai_dtype dtype, double low, double high) {
     return (int64_t)x;
 }
 
+static float bf16_to_float(uint16_t x) {
+    return wai_float_from_bits((uint32_t)x << 16);
+}
+
+/* Nearest, ties to even; every NaN to 0x7fc0 with its sign. */
+static uint16_t float_to_bf16(float value) {
+    uint32_t bits = wai_float_bits(value);
+    if (value != value) {
+        return (uint16_t)((bits >> 16 & 0x8000u) | 0x7fc0u);
+    }
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 static void load_reals(double *out, wai_dtype dtype, const void *in, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        out[i] = dtype == WAI_F32   ? ((const float *)in)[i]
-                 : dtype == WAI_F64 ? ((const double *)in)[i]
-                                    : wai_half_to_float(((const uint16_t *)in)[i]);
+        switch (dtype) {
+        case WAI_F32:
+            out[i] = ((const float *)in)[i];
+            break;
+        case WAI_F64:
+            out[i] = ((const double *)in)[i];
+            break;
+        case WAI_F16:
+            out[i] = wai_half_to_float(((const uint16_t *)in)[i]);
+            break;
+        case WAI_BF16:
+            out[i] = bf16_to_float(((const uint16_t *)in)[i]);
+            break;
+        default:
+            out[i] = wai_float8_load(dtype, ((const uint8_t *)in)[i]);
+            break;
+        }
     }
 }
 
-/* f64 to f32 such that rounding on to f16 gives what one rounding would: the
+/* f64 to f32 such that rounding on to fewer bits gives what one rounding would: the
  * f32 is cut to odd, which keeps what decides a tie ("round to odd"). */
 static float odd_float(double x) {
     float near = (float)x;
@@ -112,8 +145,12 @@ static void store_real(void *out, wai_dtype dtype, size_t i, double x) {
         ((float *)out)[i] = (float)x;
     } else if (dtype == WAI_F64) {
         ((double *)out)[i] = x;
-    } else {
+    } else if (dtype == WAI_F16) {
         ((uint16_t *)out)[i] = wai_float_to_half(odd_float(x));
+    } else if (dtype == WAI_BF16) {
+        ((uint16_t *)out)[i] = float_to_bf16(odd_float(x));
+    } else {
+        ((uint8_t *)out)[i] = wai_float8_store(dtype, odd_float(x));
     }
 }
 
@@ -127,7 +164,7 @@ static void store_whole(void *out, wai_dtype to, size_t i, int64_t x, bool is_un
 }
 
 static bool is_real(wai_dtype dtype) {
-    return dtype == WAI_F32 || dtype == WAI_F16 || dtype == WAI_F64;
+    return dtype == WAI_F32 || dtype == WAI_F64 || wai_dtype_is_storage(dtype);
 }
 
 static void cast_reals(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
@@ -213,16 +250,21 @@ const wai_kernel wai_op_cast_kernel = {.run = run};
 
 /* ---- ONNX ---------------------------------------------------------------- */
 
-/* Nothing is computed in f16: to FLOAT16 rounds as f16 and goes on as f32. */
+/* Nothing is computed in narrow floats: to FLOAT16 rounds as f16 and goes on as
+ * f32. `saturate` (opset 19) is about float8: what is beyond its range, infinity
+ * too, becomes its largest number. */
 static wai_value *cast_to(wai_lower *l, wai_value *x, wai_dtype dtype) {
+    const bool saturate = wai_attr_int(l, "saturate", 1) != 0;
+    if (x != NULL && saturate && dtype >= WAI_F8E4M3FN && dtype <= WAI_F8E5M2FNUZ) {
+        const float max = wai_float8_max(dtype);
+        x = wai_emit_clamp(l->graph, wai_emit_cast(l->graph, x, WAI_F32), -max, max);
+    }
     wai_value *y = wai_emit_cast(l->graph, x, dtype);
-    return dtype == WAI_F16 ? wai_emit_cast(l->graph, y, WAI_F32) : y;
+    return wai_dtype_is_storage(dtype) ? wai_emit_cast(l->graph, y, WAI_F32) : y;
 }
 
 void wai_lower_cast(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
-    /* `saturate` (opset 19) is about float8 only. */
-    wai_attr_ignore(l, "saturate");
     if (!wai_attr_has(l, "to")) {
         WAI_LOWER_REFUSE(l, "attribute `to` is missing");
         return;
@@ -233,8 +275,7 @@ void wai_lower_cast(wai_lower *l) {
 void wai_lower_cast_like(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
     wai_value *like = wai_lower_input(l, 1);
-    wai_attr_ignore(l, "saturate");
     if (like != NULL) {
-        l->out[0] = cast_to(l, x, like->type.dtype);
+        l->out[0] = cast_to(l, x, wai_lower_declared(l, 1));
     }
 }

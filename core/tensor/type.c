@@ -9,14 +9,27 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [WAI_F32] = {"f32", 4}, [WAI_F16] = {"f16", 2}, [WAI_F64] = {"f64", 8},
-    [WAI_I8] = {"i8", 1},   [WAI_U8] = {"u8", 1},   [WAI_I16] = {"i16", 2},
-    [WAI_U16] = {"u16", 2}, [WAI_I32] = {"i32", 4}, [WAI_U32] = {"u32", 4},
-    [WAI_I64] = {"i64", 8}, [WAI_U64] = {"u64", 8}, [WAI_BOOL] = {"bool", 1},
+    [WAI_F32] = {"f32", 4},
+    [WAI_F16] = {"f16", 2},
+    [WAI_F64] = {"f64", 8},
+    [WAI_I8] = {"i8", 1},
+    [WAI_U8] = {"u8", 1},
+    [WAI_I16] = {"i16", 2},
+    [WAI_U16] = {"u16", 2},
+    [WAI_I32] = {"i32", 4},
+    [WAI_U32] = {"u32", 4},
+    [WAI_I64] = {"i64", 8},
+    [WAI_U64] = {"u64", 8},
+    [WAI_BOOL] = {"bool", 1},
+    [WAI_BF16] = {"bf16", 2},
+    [WAI_F8E4M3FN] = {"f8e4m3fn", 1},
+    [WAI_F8E4M3FNUZ] = {"f8e4m3fnuz", 1},
+    [WAI_F8E5M2] = {"f8e5m2", 1},
+    [WAI_F8E5M2FNUZ] = {"f8e5m2fnuz", 1},
 };
 
 static bool known(wai_dtype dtype) {
-    return dtype >= WAI_F32 && dtype <= WAI_BOOL;
+    return dtype >= WAI_F32 && dtype <= WAI_F8E5M2FNUZ;
 }
 
 size_t wai_dtype_size(wai_dtype dtype) {
@@ -29,6 +42,10 @@ const char *wai_dtype_name(wai_dtype dtype) {
 
 bool wai_dtype_is_integer(wai_dtype dtype) {
     return dtype >= WAI_I8 && dtype <= WAI_U64;
+}
+
+bool wai_dtype_is_storage(wai_dtype dtype) {
+    return dtype == WAI_F16 || (dtype >= WAI_BF16 && dtype <= WAI_F8E5M2FNUZ);
 }
 
 wai_type wai_type_make(wai_dtype dtype, uint32_t rank, const uint32_t *dims) {

@@ -24,6 +24,9 @@ const char *wai_dtype_name(wai_dtype dtype);
 /* True for I8..U64, not for BOOL. */
 bool wai_dtype_is_integer(wai_dtype dtype);
 
+/* True for the floats narrower than f32: they are only stored and converted. */
+bool wai_dtype_is_storage(wai_dtype dtype);
+
 wai_type wai_type_make(wai_dtype dtype, uint32_t rank, const uint32_t *dims);
 
 /*

@@ -95,6 +95,8 @@ async function readSource(source, slot, options) {
 function checkFeed(tensor, slot, source) {
   const same =
     tensor.dims.length === slot.dims.length && tensor.dims.every((d, i) => d === slot.dims[i]);
+  // .npy has no bfloat16 and no 8-bit floats: their bits come as uint16 and uint8.
+  if (dtypeByName(tensor.dtype).npy === dtypeByName(slot.dtype).npy) tensor.dtype = slot.dtype;
   if (tensor.dtype === slot.dtype && same) return;
   const convert = tensor.dtype === slot.dtype ? '' : `; convert it with x.astype('${slot.dtype}')`;
   throw new WasmAIError(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
-import { DTYPES, halfToNumber, numberToHalf } from '../../harness/dtypes.mjs';
+import { DTYPES, dtypeByNpy, halfToNumber, numberToHalf } from '../../harness/dtypes.mjs';
 import { readImage } from '../../harness/readers/image.mjs';
 import { random, readInputs } from '../../harness/readers/index.mjs';
 import { readNpy } from '../../harness/readers/npy.mjs';
@@ -15,7 +15,8 @@ import { writeNpy } from '../../harness/writers/npy.mjs';
 import { folderFor } from './cli_support.mjs';
 
 test('.npy: every element type comes back as it was written', () => {
-  for (const { name, array } of DTYPES) {
+  for (const { name, array, npy } of DTYPES) {
+    if (dtypeByNpy(npy).name !== name) continue; // its bits are those of another type
     for (const dims of [[], [3], [2, 3], [1, 0, 2]]) {
       const count = dims.reduce((product, dim) => product * dim, 1);
       const data = new array(count);
@@ -90,7 +91,7 @@ test('.pb: raw and typed data of a TensorProto', () => {
     /needs 3 elements, it has 1/,
   );
   assert.throws(() => tensor({ dims: [3], dataType: 1, rawData }), /needs 12 bytes, it has 8/);
-  assert.throws(() => tensor({ dims: [1], dataType: 16, rawData }), /ONNX type 16/);
+  assert.throws(() => tensor({ dims: [1], dataType: 14, rawData }), /ONNX type 14/);
   assert.throws(() => tensor({ dims: [1], dataType: 1, dataLocation: 1 }), /external data/);
   assert.throws(() => tensor({ dims: [-1], dataType: 1 }), /bad shape/);
   assert.throws(() => readTensorProto(Uint8Array.of(255, 255), 'x.pb'), { code: 'MALFORMED' });

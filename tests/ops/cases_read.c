@@ -53,7 +53,7 @@ static bool parse_type(wai_type *type, const char *word) {
     if (open == NULL) {
         return false;
     }
-    for (uint32_t d = WAI_F32; d <= WAI_BOOL; d++) {
+    for (uint32_t d = WAI_F32; d <= WAI_F8E5M2FNUZ; d++) {
         const char *name = wai_dtype_name((wai_dtype)d);
         if (strlen(name) == (size_t)(open - word) && memcmp(name, word, strlen(name)) == 0) {
             type->dtype = (wai_dtype)d;
@@ -136,7 +136,7 @@ static bool store_text(wai_dtype dtype, void *data, size_t i, const char *word) 
         return *end == 0;
     }
     unsigned bits = (unsigned)wai_dtype_size(dtype) * 8;
-    if (dtype == WAI_F16 || dtype == WAI_BOOL || is_unsigned(dtype)) {
+    if (wai_dtype_is_storage(dtype) || dtype == WAI_BOOL || is_unsigned(dtype)) {
         unsigned long long value = strtoull(word, &end, 0);
         unsigned long long top = dtype == WAI_BOOL ? 1 : ~0ull >> (64 - bits);
         store_integer(dtype, data, i, value);
