@@ -6,6 +6,7 @@
 #include "ops/float8.h"
 #include "ops/half.h"
 #include "ops/integers.h"
+#include "ops/lowering.h"
 
 static const char *const dtype_names[] = {
     NULL,
@@ -253,7 +254,7 @@ const wai_kernel wai_op_cast_kernel = {.run = run};
 /* Nothing is computed in narrow floats: to FLOAT16 rounds as f16 and goes on as
  * f32. `saturate` (opset 19) is about float8: what is beyond its range, infinity
  * too, becomes its largest number. */
-static wai_value *cast_to(wai_lower *l, wai_value *x, wai_dtype dtype) {
+wai_value *wai_lower_cast_to(wai_lower *l, wai_value *x, wai_dtype dtype) {
     const bool saturate = wai_attr_int(l, "saturate", 1) != 0;
     if (x != NULL && saturate && dtype >= WAI_F8E4M3FN && dtype <= WAI_F8E5M2FNUZ) {
         const float max = wai_float8_max(dtype);
@@ -269,13 +270,13 @@ void wai_lower_cast(wai_lower *l) {
         WAI_LOWER_REFUSE(l, "attribute `to` is missing");
         return;
     }
-    l->out[0] = cast_to(l, x, wai_lower_dtype(l, wai_attr_int(l, "to", 0)));
+    l->out[0] = wai_lower_cast_to(l, x, wai_lower_dtype(l, wai_attr_int(l, "to", 0)));
 }
 
 void wai_lower_cast_like(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
     wai_value *like = wai_lower_input(l, 1);
     if (like != NULL) {
-        l->out[0] = cast_to(l, x, wai_lower_declared(l, 1));
+        l->out[0] = wai_lower_cast_to(l, x, wai_lower_declared(l, 1));
     }
 }

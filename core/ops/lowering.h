@@ -19,4 +19,8 @@ wai_value *wai_lower_part(wai_lower *l, wai_value *x, uint32_t axis, uint32_t st
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);
 
+/* x as ONNX Cast gives it, its attribute `saturate` included; a narrow float is
+ * rounded to and goes on as f32. */
+wai_value *wai_lower_cast_to(wai_lower *l, wai_value *x, wai_dtype dtype);
+
 #endif

@@ -2,8 +2,7 @@
 #include <math.h>
 
 #include "base/limits.h"
-#include "onnx/lower.h"
-#include "ops/emit.h"
+#include "ops/lowering.h"
 #include "ops/quantize.h"
 
 /* `axis` and `block_size`, which say nothing about a single scale. */
@@ -31,6 +30,45 @@ static wai_value *like_scale(wai_lower *l, wai_value *zero, const wai_value *sca
                : zero;
 }
 
+/* ---- 8-bit floats: no arithmetic of their own, so by elementwise operators ---- */
+
+/* The scale or zero point so that it broadcasts to x. */
+static wai_value *spread(wai_lower *l, wai_value *value, const wai_value *x, uint32_t axis,
+                         uint32_t block_size) {
+    if (wai_lower_failed(l)) {
+        return NULL;
+    }
+    if (wai_type_count(&value->type) == 1) {
+        return wai_emit_reshape(l->graph, value, 0, NULL);
+    }
+    if (block_size != 0 || value->type.rank != 1) {
+        WAI_LOWER_DECLINE(l, "%s of 8-bit floats in blocks", l->op_type);
+        return NULL;
+    }
+    const uint32_t dims[WAI_MAX_RANK] = {value->type.dims[0], 1, 1, 1, 1, 1, 1, 1};
+    return wai_emit_reshape(l->graph, value, x->type.rank - axis, dims);
+}
+
+/* round(x / scale + zero), or (x - zero) * scale. */
+static wai_value *scale_floats(wai_lower *l, wai_value *x, wai_value *scale, wai_value *zero,
+                               uint32_t axis, uint32_t block_size, bool down) {
+    wai_graph *g = l->graph;
+    scale = spread(l, scale, x, axis, block_size);
+    zero = zero != NULL ? spread(l, zero, x, axis, block_size) : NULL;
+    if (down) {
+        x = wai_emit_binary(g, WAI_BINARY_DIV, x, scale);
+        return zero != NULL ? wai_emit_binary(g, WAI_BINARY_ADD, x, zero) : x;
+    }
+    x = zero != NULL ? wai_emit_binary(g, WAI_BINARY_SUB, x, zero) : x;
+    return wai_emit_binary(g, WAI_BINARY_MUL, x, scale);
+}
+
+static bool is_float8(wai_dtype dtype) {
+    return dtype >= WAI_F8E4M3FN && dtype <= WAI_F8E5M2FNUZ;
+}
+
+/* ---- ONNX ---- */
+
 void wai_lower_quantize_linear(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0), *scale = wai_lower_input(l, 1);
     wai_value *zero = wai_lower_optional(l, 2);
@@ -38,6 +76,14 @@ void wai_lower_quantize_linear(wai_lower *l) {
     wai_attr_ignore(l, "saturate"); /* about float8 only */
     wai_quantize_params p = {.dtype = WAI_U8};
     if (!read_grain(l, x, scale, &p.axis, &p.block_size)) {
+        return;
+    }
+    wai_dtype given = zero != NULL  ? wai_lower_declared(l, 2)
+                      : wanted != 0 ? wai_lower_dtype(l, wanted)
+                                    : WAI_U8;
+    if (is_float8(given)) {
+        x = scale_floats(l, x, scale, zero, p.axis, p.block_size, true);
+        l->out[0] = wai_lower_cast_to(l, x, given);
         return;
     }
     p.dtype = zero != NULL ? zero->type.dtype : WAI_U8;
@@ -58,6 +104,10 @@ void wai_lower_dequantize_linear(wai_lower *l) {
     wai_value *zero = wai_lower_optional(l, 2);
     wai_dequantize_params p = {0};
     if (!read_grain(l, x, scale, &p.axis, &p.block_size)) {
+        return;
+    }
+    if (is_float8(wai_lower_declared(l, 0))) {
+        l->out[0] = scale_floats(l, x, scale, zero, p.axis, p.block_size, false);
         return;
     }
     wai_value *in[] = {x, scale, like_scale(l, zero, scale)};
