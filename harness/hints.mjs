@@ -3,6 +3,10 @@
 /** @type {[RegExp, string][]} */
 const HINTS = [
   [
+    /NonMaxSuppression|TopK|NonZero|Unique|Compress/,
+    'its output size depends on data: cut the model before it and do this part in JavaScript',
+  ],
+  [
     /must be a constant/i,
     'make it an initializer: export with fixed shapes, or run onnx-simplifier over the model',
   ],
@@ -10,12 +14,6 @@ const HINTS = [
     /\b(If|Loop|Scan)\b/,
     'loops of a fixed length are unrolled, others are not in this version: export with fixed shapes',
   ],
-  [
-    /NonMaxSuppression|TopK|NonZero|Unique/,
-    'its output size depends on data: cut the model before it and do this part in JavaScript',
-  ],
-  [/quantize|QLinear|Integer/i, 'quantized models are not in this version: use the float32 model'],
-  [/\b(LSTM|GRU|RNN)\b/, 'recurrent operators are not in this version'],
   [/com\.microsoft|domain/i, 'export without fused operators of onnxruntime (plain ai.onnx)'],
   [
     /external data/i,

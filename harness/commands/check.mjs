@@ -18,22 +18,26 @@ export function configure(command) {
     .option('--dim <name=N>', 'value of a symbolic dim: name=8 or input[axis]=8; repeat', collect);
 }
 
+const DIMS_HINT = 'open dimensions were taken as 1: give their real sizes with --dim';
+
 export async function run([model], options, io) {
   const dims = dimMap(parseDims(options.dim));
   const onnx = await readBytes(model);
   const compiler = await Compiler.create();
   const outcome = compiler.compile(onnx, { optimize: true, problems: true, dims });
   const problems = outcome.problems.map((problem) => ({ ...problem, hint: hintFor(problem) }));
+  const open = outcome.dims.filter((dim) => !dim.bound);
   // A file that is no ONNX model at all has no list of problems, only the one.
   if (problems.length === 0) {
     checkDims(dims, outcome);
-    if (outcome.error && errorToData(outcome.error).code !== 'UNSUPPORTED') throw outcome.error;
     if (outcome.error) {
       const problem = errorToData(outcome.error);
-      problems.push({ ...problem, hint: hintFor(problem) });
+      // Shapes may clash only because open dimensions were taken as 1.
+      const blameDims = problem.code === 'MALFORMED' && open.length > 0;
+      if (problem.code !== 'UNSUPPORTED' && !blameDims) throw outcome.error;
+      problems.push({ ...problem, hint: blameDims ? DIMS_HINT : hintFor(problem) });
     }
   }
-  const open = outcome.dims.filter((dim) => !dim.bound);
   io.json({ model, ok: problems.length === 0, problems, dims: outcome.dims });
   io.out(text(basename(model), problems, open, io));
   return problems.length === 0 ? 0 : 1;
