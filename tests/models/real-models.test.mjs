@@ -27,6 +27,7 @@ const MODELS = [
   'mobilenetv2-12-qdq',
   'gtcrn-stream-simple',
   'silero-vad-ifless',
+  'libtashkeel',
 ];
 
 // Run and shown, but not counted as failures: their case.json was written without the range of the

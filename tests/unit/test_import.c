@@ -171,6 +171,21 @@ static void test_not_onnx(void **state) {
     assert_fails(&empty, WAI_ERR_MALFORMED, "file", "empty");
 }
 
+/* Once one count served both lists: floats first, then ints, wrote past the ints. */
+static void test_attribute_with_ints_and_floats(void **state) {
+    (void)state;
+    uint8_t zeros[400] = {0};
+    msg attr = {{0}, 0};
+    msg_text(&attr, 1, "perm");
+    msg_bytes(&attr, 7, zeros, sizeof zeros);
+    msg_bytes(&attr, 8, zeros, 100);
+    msg_int(&attr, 20, 7);
+    msg nodes[] = {onnx_node("t", "Transpose", "x", "y")};
+    msg_put(&nodes[0], 5, &attr);
+    msg graph = simple_graph(nodes, 1);
+    assert_graph_fails(&graph, WAI_ERR_MALFORMED, "t", "perm");
+}
+
 /* ---- what works ---- */
 
 static msg dynamic_model(void) {
@@ -268,6 +283,7 @@ int main(void) {
         cmocka_unit_test(test_bad_initializers),
         cmocka_unit_test(test_input_of_2_31),
         cmocka_unit_test(test_opsets),
+        cmocka_unit_test(test_attribute_with_ints_and_floats),
         cmocka_unit_test(test_not_onnx),
         cmocka_unit_test(test_dims),
         cmocka_unit_test(test_collects_problems),
