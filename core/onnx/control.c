@@ -245,9 +245,11 @@ static wai_value *collect(wai_lower *l, const collected *c, uint32_t count, cons
         }
         parts[i] = wai_emit_reshape(l->graph, value, type.rank + 1, dims);
     }
+    if (wai_lower_failed(l)) {
+        return NULL;
+    }
     wai_concat_params p = {axis};
-    return wai_lower_failed(l) || count == 1 ? parts[0]
-                                             : wai_emit(l->graph, &wai_op_concat, &p, parts, count);
+    return count == 1 ? parts[0] : wai_emit(l->graph, &wai_op_concat, &p, parts, count);
 }
 
 /* Collectors for `count` outputs of up to `iterations` values. */

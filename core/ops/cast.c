@@ -8,30 +8,8 @@
 #include "ops/integers.h"
 #include "ops/lowering.h"
 
-static const char *const dtype_names[] = {
-    NULL,
-    [WAI_F32] = "f32",
-    [WAI_F16] = "f16",
-    [WAI_F64] = "f64",
-    [WAI_I8] = "i8",
-    [WAI_U8] = "u8",
-    [WAI_I16] = "i16",
-    [WAI_U16] = "u16",
-    [WAI_I32] = "i32",
-    [WAI_U32] = "u32",
-    [WAI_I64] = "i64",
-    [WAI_U64] = "u64",
-    [WAI_BOOL] = "bool",
-    [WAI_BF16] = "bf16",
-    [WAI_F8E4M3FN] = "f8e4m3fn",
-    [WAI_F8E4M3FNUZ] = "f8e4m3fnuz",
-    [WAI_F8E5M2] = "f8e5m2",
-    [WAI_F8E5M2FNUZ] = "f8e5m2fnuz",
-    NULL,
-};
-
 static const wai_field fields[] = {
-    WAI_FIELD_ENUM(wai_cast_params, dtype, dtype_names),
+    WAI_FIELD_ENUM(wai_cast_params, dtype, wai_dtype_names),
 };
 
 static wai_status infer(wai_signature *s) {
@@ -47,7 +25,7 @@ static wai_status infer(wai_signature *s) {
     s->out[0].dtype = (wai_dtype)p->dtype;
     if (!wai_type_is_valid(&s->out[0])) {
         return wai_fail(s->diag, WAI_ERR_LIMIT, s->where, "%s is too large as %s",
-                        wai_type_text(s->in[0], text), dtype_names[p->dtype]);
+                        wai_type_text(s->in[0], text), wai_dtype_names[p->dtype]);
     }
     return WAI_OK;
 }

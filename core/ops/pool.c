@@ -89,13 +89,16 @@ static wai_status infer(wai_signature *s) {
     return wai_pool_infer(s, s->params);
 }
 
-static uint64_t flops(const wai_signature *s) {
-    const wai_pool_params *p = s->params;
+uint64_t wai_pool_flops(const wai_signature *s, const wai_pool_params *p) {
     uint64_t taps = 1;
     for (uint32_t i = 0; i < p->spatial; i++) {
         taps *= p->kernel[i];
     }
     return taps * wai_type_count(&s->out[0]);
+}
+
+static uint64_t flops(const wai_signature *s) {
+    return wai_pool_flops(s, s->params);
 }
 
 const wai_op wai_op_pool = {

@@ -14,8 +14,9 @@ typedef struct wai_pool_index_params {
     uint32_t kernel[3], stride[3], dilation[3], pad_before[3], pad_after[3], out[3];
 } wai_pool_index_params;
 
-/* infer of pool with these params. */
+/* infer and flops of pool with these params. */
 wai_status wai_pool_infer(wai_signature *s, const wai_pool_params *p);
+uint64_t wai_pool_flops(const wai_signature *s, const wai_pool_params *p);
 
 typedef struct wai_pool_axis {
     uint32_t in, kernel, stride, dilation, before, after, out;

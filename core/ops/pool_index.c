@@ -40,12 +40,8 @@ static wai_status infer(wai_signature *s) {
 }
 
 static uint64_t flops(const wai_signature *s) {
-    const wai_pool_index_params *p = s->params;
-    uint64_t taps = 1;
-    for (uint32_t i = 0; i < p->spatial; i++) {
-        taps *= p->kernel[i];
-    }
-    return taps * wai_type_count(&s->out[0]);
+    const wai_pool_params pool = as_pool(s->params);
+    return wai_pool_flops(s, &pool);
 }
 
 const wai_op wai_op_pool_index = {

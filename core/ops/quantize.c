@@ -9,22 +9,10 @@
 
 /* ---- meaning ------------------------------------------------------------ */
 
-static const char *const dtype_names[] = {
-    NULL,
-    [WAI_F32] = "f32",
-    [WAI_F16] = "f16",
-    [WAI_F64] = "f64",
-    [WAI_I8] = "i8",
-    [WAI_U8] = "u8",
-    [WAI_I16] = "i16",
-    [WAI_U16] = "u16",
-    NULL,
-};
-
 static const wai_field quantize_fields[] = {
     WAI_FIELD(wai_quantize_params, WAI_FIELD_U32, axis),
     WAI_FIELD(wai_quantize_params, WAI_FIELD_U32, block_size),
-    WAI_FIELD_ENUM(wai_quantize_params, dtype, dtype_names),
+    WAI_FIELD_ENUM(wai_quantize_params, dtype, wai_dtype_names),
 };
 
 static const wai_field dequantize_fields[] = {

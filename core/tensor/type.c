@@ -5,27 +5,35 @@
 #include "base/checked.h"
 #include "base/limits.h"
 
-static const struct {
-    const char *name;
-    size_t size;
-} dtypes[] = {
-    [WAI_F32] = {"f32", 4},
-    [WAI_F16] = {"f16", 2},
-    [WAI_F64] = {"f64", 8},
-    [WAI_I8] = {"i8", 1},
-    [WAI_U8] = {"u8", 1},
-    [WAI_I16] = {"i16", 2},
-    [WAI_U16] = {"u16", 2},
-    [WAI_I32] = {"i32", 4},
-    [WAI_U32] = {"u32", 4},
-    [WAI_I64] = {"i64", 8},
-    [WAI_U64] = {"u64", 8},
-    [WAI_BOOL] = {"bool", 1},
-    [WAI_BF16] = {"bf16", 2},
-    [WAI_F8E4M3FN] = {"f8e4m3fn", 1},
-    [WAI_F8E4M3FNUZ] = {"f8e4m3fnuz", 1},
-    [WAI_F8E5M2] = {"f8e5m2", 1},
-    [WAI_F8E5M2FNUZ] = {"f8e5m2fnuz", 1},
+/* Also the values of enum fields, so the list ends with a NULL. */
+const char *const wai_dtype_names[] = {
+    NULL,
+    [WAI_F32] = "f32",
+    [WAI_F16] = "f16",
+    [WAI_F64] = "f64",
+    [WAI_I8] = "i8",
+    [WAI_U8] = "u8",
+    [WAI_I16] = "i16",
+    [WAI_U16] = "u16",
+    [WAI_I32] = "i32",
+    [WAI_U32] = "u32",
+    [WAI_I64] = "i64",
+    [WAI_U64] = "u64",
+    [WAI_BOOL] = "bool",
+    [WAI_BF16] = "bf16",
+    [WAI_F8E4M3FN] = "f8e4m3fn",
+    [WAI_F8E4M3FNUZ] = "f8e4m3fnuz",
+    [WAI_F8E5M2] = "f8e5m2",
+    [WAI_F8E5M2FNUZ] = "f8e5m2fnuz",
+    NULL,
+};
+
+static const uint8_t sizes[] = {
+    [WAI_F32] = 4,        [WAI_F16] = 2,      [WAI_F64] = 8,        [WAI_I8] = 1,
+    [WAI_U8] = 1,         [WAI_I16] = 2,      [WAI_U16] = 2,        [WAI_I32] = 4,
+    [WAI_U32] = 4,        [WAI_I64] = 8,      [WAI_U64] = 8,        [WAI_BOOL] = 1,
+    [WAI_BF16] = 2,       [WAI_F8E4M3FN] = 1, [WAI_F8E4M3FNUZ] = 1, [WAI_F8E5M2] = 1,
+    [WAI_F8E5M2FNUZ] = 1,
 };
 
 static bool known(wai_dtype dtype) {
@@ -33,11 +41,11 @@ static bool known(wai_dtype dtype) {
 }
 
 size_t wai_dtype_size(wai_dtype dtype) {
-    return known(dtype) ? dtypes[dtype].size : 0;
+    return known(dtype) ? sizes[dtype] : 0;
 }
 
 const char *wai_dtype_name(wai_dtype dtype) {
-    return known(dtype) ? dtypes[dtype].name : "?";
+    return known(dtype) ? wai_dtype_names[dtype] : "?";
 }
 
 bool wai_dtype_is_integer(wai_dtype dtype) {
@@ -62,7 +70,7 @@ bool wai_type_is_valid(const wai_type *type) {
     }
     /* The product without zeros is bounded too, so that partial products of a
      * zero-size tensor cannot wrap either. */
-    size_t size = dtypes[type->dtype].size;
+    size_t size = sizes[type->dtype];
     for (uint32_t i = 0; i < type->rank; i++) {
         size_t dim = type->dims[i];
         if (dim > WAI_MAX_DIM) {

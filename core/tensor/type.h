@@ -18,6 +18,9 @@ typedef struct wai_type {
 /* Bytes of one element; 0 for a number that is no dtype. */
 size_t wai_dtype_size(wai_dtype dtype);
 
+/* Name per dtype, index 0 and the last NULL: what wai_field.values wants. */
+extern const char *const wai_dtype_names[];
+
 /* "f32", "i64", ...; "?" for a number that is no dtype. */
 const char *wai_dtype_name(wai_dtype dtype);
 
