@@ -40,6 +40,7 @@ static wai_status evaluate(wai_graph *graph, wai_node *node, wai_pool *pool) {
     }
     for (uint32_t i = 0; i < node->out_count && status == WAI_OK; i++) {
         node->out[i]->data = step.out[i].data;
+        node->out[i]->type = step.out[i].type; /* run may have lowered dims */
     }
     return status;
 }

@@ -209,11 +209,15 @@ static bool folded(wai_graph *graph, wai_node *node) {
     if (status != WAI_OK && status != WAI_ERR_UNSUPPORTED) {
         graph->status = status;
     }
+    for (uint32_t i = 0; i < node->out_count && status == WAI_OK; i++) {
+        node->out[i]->origin = node;
+    }
     return status == WAI_OK;
 }
 
-wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
-                        wai_value *const *in, uint32_t in_count, uint32_t out_count) {
+/* A node with its outputs, but without links. */
+static wai_node *make_node(wai_graph *graph, const wai_op *op, const void *params,
+                           wai_value *const *in, uint32_t in_count, uint32_t out_count) {
     if (graph->status != WAI_OK) {
         return NULL;
     }
@@ -243,20 +247,49 @@ wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
     if (in_count != 0) {
         memcpy(own_in, in, in_count * sizeof *own_in);
     }
-    if (wai_node_infer(graph, node) != WAI_OK) {
+    return wai_node_infer(graph, node) == WAI_OK ? node : NULL;
+}
+
+static void link_node(wai_graph *graph, wai_node *node, wai_node *next) {
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        add_user(graph, node->in[i], node);
+    }
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        node->out[i]->producer = node;
+    }
+    link_before(graph, node, next);
+}
+
+wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
+                        wai_value *const *in, uint32_t in_count, uint32_t out_count) {
+    wai_node *node = make_node(graph, op, params, in, in_count, out_count);
+    if (node == NULL || folded(graph, node)) {
+        return graph->status == WAI_OK ? node : NULL;
+    }
+    link_node(graph, node, graph->cursor);
+    graph->data_node_count += op->data_count != NULL;
+    return graph->status == WAI_OK ? node : NULL;
+}
+
+wai_value *wai_emit_known(wai_graph *graph, const wai_op *op, const void *params,
+                          wai_value *const *in, uint32_t in_count, const void *data) {
+    wai_node *node = make_node(graph, op, params, in, in_count, 1);
+    if (node == NULL) {
         return NULL;
     }
-    if (folded(graph, node)) {
-        return node;
+    node->out[0]->data = data;
+    node->out[0]->origin = node;
+    return node->out[0];
+}
+
+uint32_t wai_graph_limit(wai_graph *graph, uint64_t most) {
+    if (graph->sample == 0 || most < 2) {
+        return 0;
     }
-    for (uint32_t i = 0; i < in_count; i++) {
-        add_user(graph, own_in[i], node);
-    }
-    for (uint32_t i = 0; i < out_count; i++) {
-        own_out[i]->producer = node;
-    }
-    link_before(graph, node, graph->cursor);
-    return graph->status == WAI_OK ? node : NULL;
+    /* Any count will do that differs from example to example and from one such
+     * node to the next, and is not the bound: a multiple of the golden ratio. */
+    const uint64_t turn = (graph->sample + 8u * graph->data_node_count) * 0x9e3779b9u & 0xffffffffu;
+    return 1 + (uint32_t)((most < WAI_MAX_DIM ? most : WAI_MAX_DIM) * turn >> 32);
 }
 
 wai_value *wai_emit(wai_graph *graph, const wai_op *op, const void *params, wai_value *const *in,

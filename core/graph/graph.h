@@ -29,6 +29,8 @@ typedef struct wai_value {
     const void *data;   /* a constant's bytes (borrowed or in the arena, of
                            wai_type_size bytes, aligned to 8), or NULL */
     wai_node *producer; /* NULL for graph inputs and constants              */
+    wai_node *origin;   /* of a folded constant: the node that gave it, which
+                           is not in the list                               */
     wai_node **users;   /* one entry per operand; a node may stand twice    */
     uint32_t user_count, user_capacity;
     uint32_t output_count; /* how many graph outputs are this value         */
@@ -60,10 +62,13 @@ typedef struct wai_graph {
     uint32_t node_count, value_count;
     wai_graph_io *inputs, *outputs;
     uint32_t input_count, output_count;
-    wai_node *cursor;     /* emit before this node; NULL: at the end           */
-    const char *scope;    /* name given to new nodes, and `where` in messages  */
-    uint64_t param_count; /* elements of the source model's weights         */
-    uint64_t fold_work;   /* spent of WAI_MAX_FOLD_WORK                     */
+    wai_node *cursor;         /* emit before this node; NULL: at the end           */
+    const char *scope;        /* name given to new nodes, and `where` in messages  */
+    uint64_t param_count;     /* elements of the source model's weights         */
+    uint64_t fold_work;       /* spent of WAI_MAX_FOLD_WORK                     */
+    uint32_t data_node_count; /* nodes emitted whose dims depend on values  */
+    uint32_t sample;          /* 0: dims that depend on values are bounds;
+                                 else which example to make up (dynamic/)   */
     /* Evaluate `node` (all inputs constant) and set data of its outputs.
      * NULL: no folding. WAI_ERR_UNSUPPORTED: leave the node as it is. */
     wai_status (*fold)(struct wai_graph *graph, wai_node *node);
@@ -110,6 +115,20 @@ wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
 /* The same for one output; returns out[0]. */
 wai_value *wai_emit(wai_graph *graph, const wai_op *op, const void *params, wai_value *const *in,
                     uint32_t in_count);
+
+/*
+ * A node with one output whose bytes are known although its inputs are not
+ * (Shape): a constant with `data`, borrowed, whose origin is the node.
+ */
+wai_value *wai_emit_known(wai_graph *graph, const wai_op *op, const void *params,
+                          wai_value *const *in, uint32_t in_count, const void *data);
+
+/*
+ * The `limit` of an operator whose count of results depends on values (op.h),
+ * of which there are at most `most`: 0, or when examples are made, a count to
+ * pretend. Ask only when an input is not constant.
+ */
+uint32_t wai_graph_limit(wai_graph *graph, uint64_t most);
 
 /* Replace operand `index`. */
 void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_value *value);

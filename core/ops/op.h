@@ -80,6 +80,13 @@ typedef struct wai_op {
      * be NULL here when the bytes are hostile: check. Messages name numbers.
      */
     wai_status (*infer)(wai_signature *s);
+    /*
+     * Not NULL: how many results there are depends on values. infer then gives
+     * upper bounds, `run` lowers the dims in out[].type to what it found, and
+     * the first word of params, `limit`, may state the bound (0: the largest
+     * that is possible). data_count says which dim of out[0] counts them.
+     */
+    uint32_t (*data_count)(const void *params, const wai_type *out);
     /* Floating-point operations of one run (multiply-add = 2); NULL: one per
      * output element. Called after infer. */
     uint64_t (*flops)(const wai_signature *s);
