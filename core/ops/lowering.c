@@ -1,33 +1,5 @@
 #include "ops/lowering.h"
 
-#include <string.h>
-
-#include "base/limits.h"
-
-wai_value *wai_lower_iota(wai_lower *l, wai_dtype dtype, uint32_t count) {
-    wai_graph *g = l->graph;
-    if (g->status != WAI_OK) {
-        return NULL;
-    }
-    const size_t width = wai_dtype_size(dtype);
-    if (count > WAI_MAX_FOLD_SIZE / width) {
-        wai_graph_fail(g, WAI_ERR_LIMIT, "an axis of %u elements is too long for %s", count,
-                       l->op_type);
-        return NULL;
-    }
-    const wai_type type = {dtype, 1, {count}};
-    uint8_t *data = wai_arena_alloc(g->arena, wai_slot_size(count * width));
-    if (data == NULL) {
-        wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
-        return NULL;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const uint64_t value = i; /* little-endian: the low bytes come first */
-        memcpy(data + i * width, &value, width);
-    }
-    return wai_graph_constant(g, &type, data, NULL);
-}
-
 wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b) {
     wai_compare_params p = {kind};
     wai_value *in[] = {a, b};

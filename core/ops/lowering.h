@@ -5,8 +5,8 @@
 #include "onnx/lower.h"
 #include "ops/emit.h"
 
-/* The constant list 0, 1, ... count-1 of i32 or i64. NULL after a failure, as
- * all of these. */
+/* The list 0, 1, ... count-1 of a dtype of range (range.c). NULL after a failure,
+ * as all of these. */
 wai_value *wai_lower_iota(wai_lower *l, wai_dtype dtype, uint32_t count);
 
 wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b);
