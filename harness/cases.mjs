@@ -23,7 +23,8 @@ export function realModelsFolder() {
  * @property {{name: string, tolerance: number}[]} outputs
  * @property {() => Tensors} readInputs
  * @property {() => Tensors} readOutputs
- * @property {(runner: any) => Promise<Tensors>} play  the answer of a runner (runners/index.mjs)
+ * @property {(runner: any, how?: { carry: boolean }) => Promise<Tensors>} play  the answer of a runner
+ *   (runners/index.mjs); carry: a stream's states stay in the runner
  *
  * @typedef {Record<string, import('./dtypes.mjs').HostTensor>} Tensors
  */
@@ -63,12 +64,18 @@ function readStream(place, dimsOfStep = {}) {
   return {
     ...one,
     dims: { ...dimsOfStep, ...one.dims },
-    play: (runner) => playStream(runner, sequence, one.readInputs()),
+    play: (runner, how) => playStream(runner, sequence, one.readInputs(), how),
   };
 }
 
 /** Every frame after the other; a state is zero at first, then what the step before made of it. */
-async function playStream(runner, sequence, { [sequence.frames_key]: frames, ...constants }) {
+async function playStream(
+  runner,
+  sequence,
+  { [sequence.frames_key]: frames, ...constants },
+  { carry: carried = false } = {},
+) {
+  const carry = carried ? Object.fromEntries(sequence.states.map((one) => [one.in, one.out])) : {};
   const feeds = { ...constants };
   for (const state of sequence.states) {
     const { dtype } = runner.inputs.find(({ name }) => name === state.in);
@@ -78,16 +85,21 @@ async function playStream(runner, sequence, { [sequence.frames_key]: frames, ...
   /** @type {Record<string, any[]>} */
   const recorded = Object.fromEntries(sequence.record.map((name) => [name, []]));
   const size = elementCount(sequence.frame_shape);
+  /** @type {Tensors} */
+  let outputs = {};
   for (let frame = 0; frame < frames.dims[0]; frame++) {
     const data = frames.data.slice(frame * size, (frame + 1) * size);
     feeds[sequence.frame_input] = { dtype: frames.dtype, dims: sequence.frame_shape, data };
-    const { outputs } = await runner.run(feeds);
+    ({ outputs } = await runner.run(feeds, { carry }));
     for (const name of sequence.record) recorded[name].push(outputs[name]);
-    for (const state of sequence.states) feeds[state.in] = outputs[state.out];
+    for (const state of sequence.states) {
+      if (carried) delete feeds[state.in];
+      else feeds[state.in] = outputs[state.out];
+    }
   }
   const answer = {};
   for (const [name, steps] of Object.entries(recorded)) answer[name] = stack(steps);
-  for (const state of sequence.states) answer[`final:${state.out}`] = feeds[state.in];
+  for (const state of sequence.states) answer[`final:${state.out}`] = outputs[state.out];
   return answer;
 }
 

@@ -14,6 +14,10 @@ import { dtypeOfNumber } from './tensors.js';
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {{ slot: Slot, pointer: number, size: number }} Place */
 /** @typedef {Record<string, (...args: number[]) => number>} Exports */
+/**
+ * One run; inputs and outputs by their index.
+ * @typedef {{ feeds: (ArrayBuffer | null)[], wanted: number[], carry: [output: number, input: number][] }} Request
+ */
 
 const IO_LAYOUT = 1;
 const IO_HEADER_WORDS = 3;
@@ -21,6 +25,7 @@ const IO_SLOT_WORDS = 14; // name ptr, name size, dtype, rank, dims[8], data ptr
 const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
+const NO_OUTPUT = 0xffffffff;
 const DIAG_SIZE = 16 + 128 + 256;
 const utf8 = new TextDecoder(); // made before the worker removes the name
 const EXPORTS = [
@@ -28,6 +33,7 @@ const EXPORTS = [
   'wai_glue_open',
   'wai_glue_io',
   'wai_glue_run',
+  'wai_glue_carry',
   'wai_glue_diag',
   'wai_glue_memory',
 ];
@@ -86,18 +92,32 @@ export function openEngine({ runtime, pack, pages }) {
   checkRange(memory, room, pack.byteLength, 'package');
   new Uint8Array(memory.buffer, room, pack.byteLength).set(pack);
 
-  let status = guarded(() => wasm.wai_glue_open(room, pack.byteLength));
-  if (status !== 0)
-    throw diagnose(
-      memory,
-      guarded(() => wasm.wai_glue_diag()),
-      status,
-    );
-  const { inputs, outputs } = readIo(
+  /** @param {() => number} call */
+  const must = (call) => {
+    const status = guarded(call);
+    if (status !== 0)
+      throw diagnose(
+        memory,
+        guarded(() => wasm.wai_glue_diag()),
+        status,
+      );
+  };
+  must(() => wasm.wai_glue_open(room, pack.byteLength));
+  const { inputs, outputs, from } = readIo(
     memory,
     guarded(() => wasm.wai_glue_io()),
   );
   let dead = false;
+  /** Inputs that hold what the run before carried to them. @type {Set<number>} */
+  let held = new Set();
+  /** @param {Request['carry']} pairs */
+  const carryOver = (pairs) => {
+    if (pairs.length === 0) return;
+    const table = new DataView(memory.buffer, from, inputs.length * 4);
+    for (const i of inputs.keys()) table.setUint32(i * 4, NO_OUTPUT, true);
+    for (const [output, input] of pairs) table.setUint32(input * 4, output, true);
+    must(() => wasm.wai_glue_carry());
+  };
 
   return {
     inputs: inputs.map((place) => place.slot),
@@ -109,38 +129,48 @@ export function openEngine({ runtime, pack, pages }) {
       ),
 
     /**
-     * One inference: input bytes in slot order in, output bytes in slot order out.
-     * @param {ArrayBuffer[]} feeds @returns {ArrayBuffer[]}
+     * One inference: input bytes in slot order in (null: what was carried), bytes of the wanted
+     * outputs out, in the order wanted. `carry` is then done: pairs of output and input.
+     * @param {Request} request @returns {ArrayBuffer[]}
      */
-    run(feeds) {
+    run({ feeds, wanted, carry }) {
       if (dead)
         throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
-      if (feeds.length !== inputs.length)
-        throw new WasmAIError('ARGUMENT', 'run', 'the number of inputs is wrong');
+      checkRequest({ feeds, wanted, carry }, inputs, outputs, held);
       feeds.forEach((feed, i) => {
-        if (feed.byteLength !== inputs[i].size) {
-          throw new WasmAIError(
-            'ARGUMENT',
-            inputs[i].slot.name,
-            `expected ${inputs[i].size} bytes, got ${feed.byteLength}`,
-          );
-        }
-      });
-      feeds.forEach((feed, i) => {
-        new Uint8Array(memory.buffer, inputs[i].pointer, inputs[i].size).set(new Uint8Array(feed));
+        const { pointer, size } = inputs[i];
+        if (feed) new Uint8Array(memory.buffer, pointer, size).set(new Uint8Array(feed));
       });
       dead = true; // until it came back well
-      status = guarded(() => wasm.wai_glue_run());
-      if (status !== 0)
-        throw diagnose(
-          memory,
-          guarded(() => wasm.wai_glue_diag()),
-          status,
-        );
+      held = new Set();
+      must(() => wasm.wai_glue_run());
+      const answer = wanted.map((i) => {
+        const { pointer, size } = outputs[i];
+        return memory.buffer.slice(pointer, pointer + size);
+      });
+      carryOver(carry);
+      held = new Set(carry.map(([, input]) => input));
       dead = false;
-      return outputs.map(({ pointer, size }) => memory.buffer.slice(pointer, pointer + size));
+      return answer;
     },
   };
+}
+
+/** Before a byte is copied. @param {Request} request @param {Place[]} inputs @param {Place[]} outputs @param {Set<number>} held */
+function checkRequest({ feeds, wanted, carry }, inputs, outputs, held) {
+  const wrong = (/** @type {string} */ where, /** @type {string} */ why) =>
+    new WasmAIError('ARGUMENT', where, why);
+  if (feeds.length !== inputs.length) throw wrong('run', 'the number of inputs is wrong');
+  feeds.forEach((feed, i) => {
+    const { slot, size } = inputs[i];
+    if (!feed && !held.has(i))
+      throw new WasmAIError('STATE', slot.name, 'nothing was carried to this input');
+    if (feed && feed.byteLength !== size)
+      throw wrong(slot.name, `expected ${size} bytes, got ${feed.byteLength}`);
+  });
+  if ([...wanted, ...carry.map(([output]) => output)].some((i) => !outputs[i]))
+    throw wrong('run', 'there is no such output');
+  if (carry.some(([, i]) => !inputs[i])) throw wrong('run', 'there is no such input');
 }
 
 /** @param {number} pages */
@@ -260,7 +290,9 @@ function readIo(memory, pointer) {
       return place;
     }),
   );
-  return { inputs, outputs };
+  const from = pointer + next * 4;
+  checkRange(memory, from, inputs.length * 4, 'io table');
+  return { inputs, outputs, from };
 }
 
 /** @param {WebAssembly.Memory} memory @param {(index: number) => number} word @param {number} at @returns {Place} */

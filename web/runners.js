@@ -21,7 +21,7 @@ import { checkSlots } from './tensors.js';
  * @property {readonly Slot[]} inputs
  * @property {readonly Slot[]} outputs
  * @property {number} memoryBytes
- * @property {(feeds: ArrayBuffer[]) => Promise<{ outputs: ArrayBuffer[], ms: number, memoryBytes: number }>} run
+ * @property {(request: import('./engine.js').Request) => Promise<{ outputs: ArrayBuffer[], ms: number, memoryBytes: number }>} run
  * @property {(error: WasmAIError) => void} stop   ends it, also in the middle of a run
  * @property {() => boolean} alive
  */
@@ -58,8 +58,9 @@ export async function startWorkerRunner(parts, signal, started) {
       inputs: checkSlots(opened.inputs, parts.where),
       outputs: checkSlots(opened.outputs, parts.where),
       memoryBytes: Number(opened.memoryBytes),
-      run: async (feeds) => {
-        const { outputs, ms, memoryBytes } = await client.request('run', { feeds }, feeds);
+      run: async (request) => {
+        const given = request.feeds.filter((feed) => feed !== null);
+        const { outputs, ms, memoryBytes } = await client.request('run', request, given);
         return { outputs, ms: Number(ms), memoryBytes: Number(memoryBytes) };
       },
       stop: (error) => client.stop(error),
@@ -84,10 +85,10 @@ export async function startDirectRunner(parts) {
     inputs: checkSlots(engine.inputs, parts.where),
     outputs: checkSlots(engine.outputs, parts.where),
     memoryBytes: engine.memoryBytes(),
-    run: async (feeds) => {
+    run: async (request) => {
       if (failure) throw failure;
       const start = performance.now();
-      const outputs = engine.run(feeds);
+      const outputs = engine.run(request);
       return { outputs, ms: performance.now() - start, memoryBytes: engine.memoryBytes() };
     },
     stop: (error) => {

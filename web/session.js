@@ -5,7 +5,7 @@
  */
 import { closestName, WasmAIError } from './errors.js';
 import { abortedError } from './rpc.js';
-import { buffersToOutputs, feedsToBuffers } from './tensors.js';
+import { buffersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').RunOptions} RunOptions */
 /** @typedef {import('./wasmai.d.ts').SessionInfo} SessionInfo */
@@ -15,7 +15,9 @@ import { buffersToOutputs, feedsToBuffers } from './tensors.js';
 
 /**
  * @typedef {object} Job
- * @property {ArrayBuffer[]} feeds
+ * @property {import('./engine.js').Request} request
+ * @property {number} number  in order of asking, from 1
+ * @property {number} takes   number of the job whose carry it needs, 0: none
  * @property {(outputs: any) => void} resolve
  * @property {(error: WasmAIError) => void} reject
  * @property {() => void} tidy   removes timer and listener
@@ -25,7 +27,7 @@ import { buffersToOutputs, feedsToBuffers } from './tensors.js';
 /** More than this waiting means that runs are asked for faster than they can be done. */
 const MAX_WAITING = 256;
 
-const RUN_OPTIONS = ['signal', 'deadlineMs', 'maxFuel'];
+const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel'];
 
 const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
   console.warn(
@@ -40,6 +42,12 @@ export class Session {
   #active = null;
   /** @type {Runner | null} the one that is executing #active right now */
   #running = null;
+  /** The last job that was asked for, and the inputs that it promises to the next one.
+   * @type {{ number: number, inputs: Set<number> }} */
+  #promise = { number: 0, inputs: new Set() };
+  #asked = 0;
+  /** Number of the job whose carry is in the runner's memory now, 0: none. */
+  #held = 0;
   /** @type {Promise<Runner> | null} */
   #runner;
   #closed = false;
@@ -84,7 +92,7 @@ export class Session {
    * @param {Record<string, any>} feeds @param {RunOptions} [options]
    */
   async run(feeds, options = {}) {
-    const { signal, deadlineMs } = this.#checkRun(options);
+    const { signal, deadlineMs, carry = {}, outputs } = this.#checkRun(options);
     if (this.#waiting.length >= MAX_WAITING) {
       throw new WasmAIError(
         'LIMIT',
@@ -92,14 +100,23 @@ export class Session {
         `${MAX_WAITING} runs are waiting already: await them before asking for more`,
       );
     }
-    const buffers = feedsToBuffers(this.inputs, feeds);
+    const request = {
+      wanted: outputIndices(this.outputs, outputs),
+      carry: carryIndices(this.inputs, this.outputs, carry),
+      feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs),
+    };
+    const number = ++this.#asked;
+    const takes = request.feeds.includes(null) ? this.#promise.number : 0;
+    this.#promise = { number, inputs: new Set(request.carry.map(([, input]) => input)) };
     return new Promise((resolve, reject) => {
       /** @type {ReturnType<typeof setTimeout> | undefined} */
       let timer;
       const onAbort = () => this.#interrupt(job, abortedError('run'));
       /** @type {Job} */
       const job = {
-        feeds: buffers,
+        request,
+        number,
+        takes,
         resolve,
         reject,
         settled: false,
@@ -126,6 +143,12 @@ export class Session {
       this.#waiting.push(job);
       this.#advance();
     });
+  }
+
+  /** Begin anew: the next run is to be fed every input. */
+  reset() {
+    if (this.#closed) throw this.#closedError();
+    this.#promise = { number: 0, inputs: new Set() };
   }
 
   /** Free everything; rejects what is pending. Twice is fine. */
@@ -204,10 +227,14 @@ export class Session {
     try {
       const runner = await this.#ready();
       if (job.settled) return; // aborted while the new worker was being made
+      this.#checkCarried(job);
       this.#running = runner;
-      const { outputs, ms, memoryBytes } = await runner.run(job.feeds);
+      this.#held = 0;
+      const { outputs, ms, memoryBytes } = await runner.run(job.request);
       if (job.settled) return;
-      const tensors = buffersToOutputs(this.outputs, outputs);
+      const slots = job.request.wanted.map((i) => this.outputs[i]);
+      const tensors = buffersToOutputs(slots, outputs);
+      this.#held = job.number;
       this.#runs += 1;
       this.#lastMs = ms;
       this.#memoryBytes = memoryBytes;
@@ -229,6 +256,18 @@ export class Session {
     }
   }
 
+  /** Never an older state in place of one that was lost. @param {Job} job */
+  #checkCarried({ request, takes }) {
+    if (takes === 0 || takes === this.#held) return;
+    const { name } = this.inputs[request.feeds.indexOf(null)];
+    throw new WasmAIError(
+      'STATE',
+      name,
+      'what was to be carried to this input is lost, because a run before failed or was stopped: ' +
+        'feed it to begin anew',
+    );
+  }
+
   /** A runner that works: the present one, or a new one. @returns {Promise<Runner>} */
   async #ready() {
     for (;;) {
@@ -241,6 +280,7 @@ export class Session {
 
   #respawn() {
     if (this.#closed) return Promise.reject(this.#closedError());
+    this.#held = 0;
     const next = this.#start(this.#parts, this.#closing.signal);
     this.#runner = next;
     return next;

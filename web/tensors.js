@@ -120,11 +120,12 @@ export class Tensor {
 
 /**
  * Check `feeds` against the model's inputs, then copy each into a buffer of its
- * own, in slot order. The caller may change its arrays at once afterwards.
+ * own, in slot order. The caller may change its arrays at once afterwards. An input
+ * that is not fed is null if it is among `carried`, else an error.
  * @param {readonly Slot[]} slots @param {Record<string, Tensor | TypedArray>} feeds
- * @returns {ArrayBuffer[]}
+ * @param {ReadonlySet<number>} carried @returns {(ArrayBuffer | null)[]}
  */
-export function feedsToBuffers(slots, feeds) {
+export function feedsToBuffers(slots, feeds, carried) {
   if (
     feeds === null ||
     typeof feeds !== 'object' ||
@@ -137,24 +138,13 @@ export function feedsToBuffers(slots, feeds) {
       `give the inputs as an object, { ${slots[0]?.name ?? 'name'}: tensor }, not ${kindOf(feeds)}`,
     );
   }
-  const names = slots.map((slot) => slot.name);
-  for (const name of Object.keys(feeds)) {
-    if (names.includes(name)) continue;
-    const close = closestName(name, names);
-    throw new WasmAIError(
-      'ARGUMENT',
-      name,
-      `the model has no input of this name; ${
-        close
-          ? `did you mean "${close}"?`
-          : `it has ${names.map((known) => `"${known}"`).join(', ')}`
-      }`,
-    );
-  }
-  const arrays = slots.map((slot) =>
-    checkFeed(slot, Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined),
-  );
+  for (const name of Object.keys(feeds)) indexOfSlot(slots, name, 'input');
+  const arrays = slots.map((slot, i) => {
+    const feed = Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined;
+    return feed === undefined && carried.has(i) ? null : checkFeed(slot, feed);
+  });
   return arrays.map((array) => {
+    if (array === null) return null;
     const copy = new Uint8Array(array.byteLength);
     copy.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
     return copy.buffer;
@@ -166,7 +156,8 @@ function checkFeed(slot, feed) {
   const expected = `expected ${slot.dtype} [${slot.dims.join(', ')}]`;
   const wrong = (/** @type {string} */ got) =>
     new WasmAIError('ARGUMENT', slot.name, `${expected}, got ${got}`);
-  if (feed === undefined || feed === null) throw wrong('nothing: give this input');
+  if (feed === undefined || feed === null)
+    throw wrong('nothing: give this input (no run before carried anything to it)');
   const row = dtypeOfName(slot.dtype);
   if (feed instanceof Tensor) {
     const same =
@@ -186,7 +177,58 @@ function checkFeed(slot, feed) {
 }
 
 /**
- * Output buffers, in slot order, as named tensors.
+ * The index of each named output; all of them when nothing was asked for.
+ * @param {readonly Slot[]} slots @param {readonly string[] | undefined} names @returns {number[]}
+ */
+export function outputIndices(slots, names) {
+  if (names === undefined) return slots.map((_, i) => i);
+  if (!Array.isArray(names))
+    throw new WasmAIError('ARGUMENT', 'outputs', 'must be an array of names of outputs');
+  return [...new Set(names)].map((name) => indexOfSlot(slots, name, 'output'));
+}
+
+/**
+ * Options' { input: output } as pairs of indices [output, input].
+ * @param {readonly Slot[]} inputs @param {readonly Slot[]} outputs
+ * @param {Readonly<Record<string, string>>} carry @returns {[number, number][]}
+ */
+export function carryIndices(inputs, outputs, carry) {
+  if (carry === null || typeof carry !== 'object' || Array.isArray(carry))
+    throw new WasmAIError('ARGUMENT', 'carry', 'must be an object, { input: output }');
+  return Object.entries(carry).map(([to, from]) => {
+    const input = indexOfSlot(inputs, to, 'input');
+    const output = indexOfSlot(outputs, from, 'output');
+    const [want, have] = [inputs[input], outputs[output]].map(
+      ({ dtype, dims }) => `${dtype} [${dims.join(', ')}]`,
+    );
+    if (want !== have) {
+      throw new WasmAIError(
+        'ARGUMENT',
+        to,
+        `it is ${want}, but output "${from}" is ${have}: it cannot be carried`,
+      );
+    }
+    return [output, input];
+  });
+}
+
+/** @param {readonly Slot[]} slots @param {unknown} name @param {'input' | 'output'} kind */
+function indexOfSlot(slots, name, kind) {
+  const index = slots.findIndex((slot) => slot.name === name);
+  if (index >= 0) return index;
+  const names = slots.map((slot) => slot.name);
+  const close = closestName(String(name), names);
+  throw new WasmAIError(
+    'ARGUMENT',
+    String(name),
+    `the model has no ${kind} of this name; ${
+      close ? `did you mean "${close}"?` : `it has ${names.map((known) => `"${known}"`).join(', ')}`
+    }`,
+  );
+}
+
+/**
+ * Output buffers, in the order of their slots, as named tensors.
  * @param {readonly Slot[]} slots @param {ArrayBuffer[]} buffers
  * @returns {Record<string, Tensor>}
  */

@@ -118,6 +118,16 @@ export interface LoadOptions {
 }
 
 export interface RunOptions {
+  /**
+   * Outputs that become inputs of the next run without leaving the model's memory:
+   * `{ state: 'stateN' }` puts output `stateN` into input `state`, once per pair, all at once.
+   * The next run need not feed these inputs; feeding one takes the place of what was carried.
+   * dtype and dims of both must agree. When the run fails or is stopped, the next run that
+   * counts on it is rejected with STATE.
+   */
+  carry?: Readonly<Record<string, string>>;
+  /** The outputs to return; all of them when left out. A carried output need not be among them. */
+  outputs?: readonly string[];
   /** Aborting stops the run, also in its middle; the next run starts afresh. */
   signal?: AbortSignal;
   /** Counted from the call, waiting included. */
@@ -150,6 +160,8 @@ export interface Session {
     feeds: Record<string, Tensor | TypedArray>,
     options?: RunOptions,
   ): Promise<Record<string, Tensor>>;
+  /** Forget what was carried: the next run is to be fed every input. */
+  reset(): void;
   /** Free everything; what is pending is rejected with STATE. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

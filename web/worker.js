@@ -4,7 +4,7 @@
  * at a time, and never asks for anything:
  *
  *   { id, op: 'open', runtime, pack, pages }  -> { id, inputs, outputs, memoryBytes, pack }
- *   { id, op: 'run', feeds }                  -> { id, outputs, ms }
+ *   { id, op: 'run', feeds, wanted, carry }   -> { id, outputs, ms, memoryBytes }
  *   { id, op: 'close' }                       -> nothing; the worker ends
  *
  * Before any of them it says { ready: true }, or { error } and ends.
@@ -33,10 +33,10 @@ const requests = {
     // The page gets its verified bytes back, for the next worker.
     post({ id, inputs, outputs, memoryBytes: engine.memoryBytes(), pack }, [pack]);
   },
-  run({ id, feeds }) {
+  run({ id, feeds, wanted, carry }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
     const start = now();
-    const outputs = engine.run(feeds);
+    const outputs = engine.run({ feeds, wanted, carry });
     const ms = now() - start;
     post({ id, outputs, ms, memoryBytes: engine.memoryBytes() }, outputs);
   },

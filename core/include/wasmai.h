@@ -150,8 +150,24 @@ uint32_t wai_session_output_count(const wai_session *session);
 wai_status wai_session_input(const wai_session *session, uint32_t index, wai_tensor *out);
 wai_status wai_session_output(const wai_session *session, uint32_t index, wai_tensor *out);
 
-/* Run once. Allocates nothing. All inputs must be written before every run. */
+/* Run once. Allocates nothing. All inputs must be written, or carried to,
+ * before every run. */
 wai_status wai_session_run(wai_session *session, wai_diag *diag);
+
+#define WAI_NO_OUTPUT UINT32_MAX
+
+/*
+ * Outputs of the last run become inputs of the next, without leaving the
+ * session: from[i] is the output that goes to input i, or WAI_NO_OUTPUT; there
+ * is an entry for every input. All at once: outputs may be swapped, and one
+ * may go to several inputs.
+ *
+ * Call it between two runs: after reading the outputs, which are undefined
+ * from here on, and before writing the other inputs. Allocates nothing.
+ * ARGUMENT: no such output, or its dtype or dims are not the input's; STATE:
+ * there are no outputs. Nothing has been copied then.
+ */
+wai_status wai_session_carry(wai_session *session, const uint32_t *from, wai_diag *diag);
 
 /* Bytes taken from the allocator since open: arena and operator state. */
 uint64_t wai_session_memory(const wai_session *session);

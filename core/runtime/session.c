@@ -8,6 +8,7 @@
 #include "package/format.h"
 #include "package/read.h"
 #include "plan/prove.h"
+#include "runtime/carry.h"
 #include "runtime/step.h"
 #include "runtime/xnn.h"
 
@@ -16,6 +17,7 @@ struct wai_session {
     wai_program program;
     wai_step *steps;
     uint8_t *arena;
+    wai_carrier carrier;
     bool dead;
 };
 
@@ -150,7 +152,8 @@ static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
     wai_status status;
     if ((status = wai_package_read(&s->program, package, &s->pool, diag)) != WAI_OK ||
         (status = prove(s, diag)) != WAI_OK || (status = bind(s, diag)) != WAI_OK ||
-        (status = infer_again(s, diag)) != WAI_OK) {
+        (status = infer_again(s, diag)) != WAI_OK ||
+        (status = wai_carrier_open(s, &s->pool, diag)) != WAI_OK) {
         return status;
     }
     status = wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
@@ -242,7 +245,12 @@ wai_status wai_session_run(wai_session *session, wai_diag *diag) {
             wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
     }
     session->dead = status != WAI_OK;
+    session->carrier.filled = status == WAI_OK;
     return status;
+}
+
+wai_carrier *wai_session_carrier(wai_session *session) {
+    return &session->carrier;
 }
 
 uint64_t wai_session_memory(const wai_session *session) {

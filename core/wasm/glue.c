@@ -32,6 +32,7 @@ static struct {
     wai_session *session;
     wai_diag diag;
     uint32_t *io;
+    uint32_t *from; /* per input, behind the io table                       */
 } glue;
 
 static uintptr_t heap_end(void) {
@@ -93,7 +94,8 @@ static uint32_t *add_slot(uint32_t *at, const wai_tensor *t) {
 static wai_status make_io(void) {
     uint32_t inputs = wai_session_input_count(glue.session);
     uint32_t outputs = wai_session_output_count(glue.session);
-    uint32_t *at = heap_alloc(&glue.heap, (3 + (inputs + outputs) * IO_SLOT_WORDS) * 4, WAI_ALIGN);
+    uint32_t words = 3 + (inputs + outputs) * IO_SLOT_WORDS + inputs;
+    uint32_t *at = heap_alloc(&glue.heap, words * 4, WAI_ALIGN);
     if (at == NULL) {
         glue.diag.status = WAI_ERR_MEMORY;
         return WAI_ERR_MEMORY;
@@ -111,6 +113,7 @@ static wai_status make_io(void) {
         wai_session_output(glue.session, i, &tensor);
         at = add_slot(at, &tensor);
     }
+    glue.from = at;
     return WAI_OK;
 }
 
@@ -126,7 +129,9 @@ uint32_t wai_glue_open(uint32_t package, uint32_t size) {
 }
 
 /* u32 table: layout, input count, output count, then per slot (inputs first)
- * name, name size, dtype, rank, dims[8], data, size. 0 before open. */
+ * name, name size, dtype, rank, dims[8], data, size. Behind it, for the caller
+ * to fill, the argument of carry: per input an output's index or ~0. 0 before
+ * open. */
 uint32_t EXPORT(wai_glue_io)(void);
 uint32_t wai_glue_io(void) {
     return (uint32_t)(uintptr_t)glue.io;
@@ -135,6 +140,12 @@ uint32_t wai_glue_io(void) {
 uint32_t EXPORT(wai_glue_run)(void);
 uint32_t wai_glue_run(void) {
     return glue.session != NULL ? wai_session_run(glue.session, &glue.diag) : WAI_ERR_STATE;
+}
+
+uint32_t EXPORT(wai_glue_carry)(void);
+uint32_t wai_glue_carry(void) {
+    return glue.session != NULL ? wai_session_carry(glue.session, glue.from, &glue.diag)
+                                : WAI_ERR_STATE;
 }
 
 uint32_t EXPORT(wai_glue_diag)(void);

@@ -15,7 +15,8 @@ export const description = `Run a package. Inputs are .npy, .pb (ONNX TensorProt
 "zeros" or "random:SEED". An image becomes (pixel * scale - mean) / std.`;
 export const example = `wasm-ai run model.wai --input image=cat.npy --output out
 wasm-ai run digits.wai --input digit.png --runner chromium
-wasm-ai run model.wai --input random:1 --repeat 50 --json`;
+wasm-ai run model.wai --input random:1 --repeat 50 --json
+wasm-ai run vad.wai --input frame.npy --input state=zeros --repeat 10 --carry state=stateN`;
 
 const TOP = 5;
 
@@ -26,6 +27,11 @@ export function configure(command) {
     .option('-o, --output <dir>', 'write each output as DIR/NAME.npy')
     .option('--runner <name>', 'node, native or chromium', 'node')
     .option('--repeat <n>', 'run n times and print min, p50 and p95', '1')
+    .option(
+      '--carry <in=out>',
+      'with --repeat: output `out` of a run is input `in` of the next; repeat for each',
+      collect,
+    )
     .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
     .option('--threads <n>', '1 (more are not in this version)', '1')
     .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
@@ -54,10 +60,11 @@ export async function run([file], options, io) {
     maxHeapMB: config.MAX_HEAP_SIZE,
   });
   try {
+    const carry = parseCarry(options.carry ?? [], runner);
     const feeds = await readInputs(options.input ?? [], runner.inputs, options);
     const bar = io.progress('running', repeat);
     const result = await runner
-      .run(feeds, { repeat, onRun: (count) => bar.update(count) })
+      .run(feeds, { repeat, carry, onRun: (count) => bar.update(count) })
       .finally(() => bar.done());
     const files = options.output ? await writeOutputs(options.output, result.outputs) : {};
     print(file, runner, result, files, io);
@@ -88,6 +95,26 @@ function checkChoices(options) {
       'not in this version; use 1',
     );
   }
+}
+
+/** Names may hold "=": the split is where both sides are known. */
+function parseCarry(pairs, { inputs, outputs }) {
+  const known = (slots, name) => slots.some((slot) => slot.name === name);
+  const splits = pairs.map((pair) => {
+    const parts = pair.split('=');
+    const at = parts.findIndex(
+      (_, i) =>
+        known(inputs, parts.slice(0, i).join('=')) && known(outputs, parts.slice(i).join('=')),
+    );
+    if (at > 0) return [parts.slice(0, at).join('='), parts.slice(at).join('=')];
+    const names = (slots) => slots.map(({ name }) => name).join(', ');
+    throw new WasmAIError(
+      'ARGUMENT',
+      `--carry ${pair}`,
+      `write it as input=output; inputs are ${names(inputs)}; outputs are ${names(outputs)}`,
+    );
+  });
+  return Object.fromEntries(splits);
 }
 
 async function readPackage(file) {

@@ -4,10 +4,11 @@
  *
  *   wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]... [--max-memory BYTES]
  *   wai info PKG.wai
- *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N]
+ *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N] [--carry IN OUT]...
  *
  * Input files are raw little-endian elements without a header. `run` writes
- * output I as DIR/I.raw. Printed, one line each (the name is last):
+ * output I as DIR/I.raw. --carry: from the second run on, input IN is what
+ * output OUT of the run before was. Printed, one line each (the name is last):
  *   input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME
  *   time NANOSECONDS                         memory BYTES
  * Errors: one line on stderr, `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
@@ -23,7 +24,7 @@
 #include "wasmai.h"
 #include "wasmai_compile.h"
 
-enum { EXIT_USAGE = 2, DIGEST_SIZE = 48, MAX_DIMS = 64, ALIGN = 64 };
+enum { EXIT_USAGE = 2, DIGEST_SIZE = 48, MAX_DIMS = 64, MAX_INPUTS = 256, ALIGN = 64 };
 
 static int failed(const wai_diag *diag) {
     fprintf(stderr, "%d\t%lld\t%s\t%s\n", (int)diag->status,
@@ -137,6 +138,8 @@ typedef struct run_options {
     const char *output;
     char **inputs; /* NAME=FILE */
     int input_count;
+    char **carries;  /* IN, OUT, IN, OUT ... */
+    int carry_count; /* of pairs */
     long repeat;
 } run_options;
 
@@ -188,11 +191,40 @@ static int write_input(const wai_tensor *tensor, const char *path) {
                 : fault(WAI_ERR_ARGUMENT, path, "the file has another size than the input");
 }
 
-/* Inputs may be overwritten by a run, so they are written before each. */
-static int write_inputs(const wai_session *session, const run_options *options) {
+/* from[input] = output, as wai_session_carry wants it. */
+static int read_carries(const wai_session *session, const run_options *options, uint32_t *from) {
+    wai_tensor input, output;
+    for (uint32_t i = 0; i < MAX_INPUTS; i++) {
+        from[i] = WAI_NO_OUTPUT;
+    }
+    for (int k = 0; k < options->carry_count; k++) {
+        uint32_t i = 0, o = 0;
+        while (wai_session_input(session, i, &input) == WAI_OK &&
+               strcmp(input.name, options->carries[2 * k]) != 0) {
+            i++;
+        }
+        while (wai_session_output(session, o, &output) == WAI_OK &&
+               strcmp(output.name, options->carries[2 * k + 1]) != 0) {
+            o++;
+        }
+        if (i >= wai_session_input_count(session) || o >= wai_session_output_count(session)) {
+            return fault(WAI_ERR_ARGUMENT, options->carries[2 * k], "no such input and output");
+        }
+        from[i] = o;
+    }
+    return EXIT_SUCCESS;
+}
+
+/* Inputs may be overwritten by a run, so they are written before each, except
+ * those that were carried. */
+static int write_inputs(const wai_session *session, const run_options *options,
+                        const uint32_t *carried) {
     for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
         wai_tensor tensor;
         const char *path = NULL;
+        if (carried != NULL && carried[i] != WAI_NO_OUTPUT) {
+            continue;
+        }
         if (wai_session_input(session, i, &tensor) != WAI_OK) {
             return fault(WAI_ERR_INTERNAL, "input", "the session does not describe it");
         }
@@ -237,9 +269,14 @@ static long long now(void) {
 }
 
 static int run_session(wai_session *session, const run_options *options) {
-    for (long i = 0; i < options->repeat; i++) {
+    uint32_t from[MAX_INPUTS];
+    int code = read_carries(session, options, from);
+    for (long i = 0; i < options->repeat && code == EXIT_SUCCESS; i++) {
         wai_diag diag;
-        int code = write_inputs(session, options);
+        if (i > 0 && wai_session_carry(session, from, &diag) != WAI_OK) {
+            return failed(&diag);
+        }
+        code = write_inputs(session, options, i > 0 ? from : NULL);
         if (code != EXIT_SUCCESS) {
             return code;
         }
@@ -249,8 +286,9 @@ static int run_session(wai_session *session, const run_options *options) {
         }
         printf("time %lld\n", now() - start);
     }
-    return options->output != NULL && options->repeat > 0 ? write_outputs(session, options->output)
-                                                          : EXIT_SUCCESS;
+    return code == EXIT_SUCCESS && options->output != NULL && options->repeat > 0
+               ? write_outputs(session, options->output)
+               : code;
 }
 
 static int open_and_run(const run_options *options) {
@@ -281,8 +319,12 @@ static int open_and_run(const run_options *options) {
 }
 
 static int run(int argc, char **argv, long repeat) {
-    run_options options = {.inputs = argv, .repeat = repeat};
+    char *carries[2 * MAX_INPUTS];
+    run_options options = {.inputs = argv, .carries = carries, .repeat = repeat};
     for (int i = 0; i < argc; i++) {
+        if (options.carry_count == MAX_INPUTS) {
+            return EXIT_USAGE;
+        }
         if (strcmp(argv[i], "--input") == 0 && i + 1 < argc) {
             /* Reuses argv: entry count never passes the one that is read. */
             argv[options.input_count++] = argv[++i];
@@ -290,6 +332,10 @@ static int run(int argc, char **argv, long repeat) {
             options.output = argv[++i];
         } else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
             options.repeat = strtol(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--carry") == 0 && i + 2 < argc) {
+            carries[2 * options.carry_count] = argv[i + 1];
+            carries[2 * options.carry_count++ + 1] = argv[i + 2];
+            i += 2;
         } else if (options.package == NULL) {
             options.package = argv[i];
         } else {
@@ -312,7 +358,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]\n"
                         "       wai info PKG.wai\n"
                         "       wai run PKG.wai [--input NAME=FILE]... [--output DIR] "
-                        "[--repeat N]\n");
+                        "[--repeat N] [--carry IN OUT]\n");
     }
     return code;
 }

@@ -42,7 +42,7 @@ const told = (work) => async (...args) => {
     return { error: { code: ours ? error.code : 'INTERNAL', where: ours ? error.where : 'page', message: String(error.message) } };
   }
 };
-const feeds = {};
+let feeds = {};
 window.runner = {
   open: told(async (options) => {
     session = await load('./models/${PACKAGE}', options);
@@ -51,13 +51,15 @@ window.runner = {
   feed: told((name, dtype, dims, text) => {
     feeds[name] = new Tensor(dtype, new ARRAYS[dtype](decode(text)), dims);
   }),
-  run: told(async (repeat) => {
+  run: told(async (repeat, carry) => {
     const times = [];
     let outputs;
     for (let i = 0; i < repeat; i++) {
-      outputs = await session.run(feeds);
+      outputs = await session.run(feeds, { carry });
       times.push(session.info.lastMs);
+      for (const name of Object.keys(carry)) delete feeds[name]; // fed once
     }
+    feeds = {};
     window.outputs = outputs;
     return { times, info: session.info };
   }),
@@ -99,11 +101,11 @@ export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) 
       get info() {
         return info;
       },
-      async run(feeds, { repeat = 1 } = {}) {
+      async run(feeds, { repeat = 1, carry = {} } = {}) {
         for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
           await call('feed', name, dtype, dims, Buffer.from(bytesOf(data)).toString('base64'));
         }
-        const done = await call('run', repeat);
+        const done = await call('run', repeat, carry);
         info = done.info;
         const results = {};
         for (const { name, dtype, dims } of outputs) {

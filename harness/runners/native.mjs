@@ -32,12 +32,14 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
     const file = join(folder, PACKAGE);
     await writeFile(file, packageBytes);
     const described = parse(await call(['info', file], where));
+    /** A process keeps nothing: what was carried to each input, from call to call. */
+    const kept = new Map();
     return {
       name: 'native',
       inputs: described.inputs,
       outputs: described.outputs,
       info: { variant: 'native', threads: 1, memoryBytes: described.memory },
-      run: (feeds, options = {}) => run(folder, file, described, feeds, options, where),
+      run: (feeds, options = {}) => run(folder, file, described, feeds, options, where, kept),
       close,
     };
   } catch (error) {
@@ -46,19 +48,26 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
   }
 }
 
-async function run(folder, file, { inputs, outputs }, feeds, { repeat = 1 }, where) {
+async function run(folder, file, { inputs, outputs }, feeds, options, where, kept) {
+  const { repeat = 1, carry = {} } = options;
   const args = ['run', file, '--output', folder, '--repeat', String(repeat)];
   for (const [i, { name }] of inputs.entries()) {
     const path = join(folder, `input${i}.raw`);
-    await writeFile(path, bytesOf(feeds[name].data));
+    const feed = feeds[name] ?? kept.get(name);
+    if (!feed)
+      throw new WasmAIError('ARGUMENT', name, 'give this input: nothing was carried to it');
+    await writeFile(path, bytesOf(feed.data));
     args.push('--input', `${name}=${path}`);
   }
+  for (const [to, from] of Object.entries(carry)) args.push('--carry', to, from);
+  kept.clear();
   const { times } = parse(await call(args, where));
   const results = {};
   for (const [i, { name, dtype, dims }] of outputs.entries()) {
     const bytes = await readFile(join(folder, `${i}.raw`));
     results[name] = { dtype, dims, data: arrayFromBytes(dtypeByName(dtype), bytes) };
   }
+  for (const [to, from] of Object.entries(carry)) kept.set(to, results[from]);
   return { outputs: results, times };
 }
 

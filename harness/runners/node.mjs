@@ -23,7 +23,7 @@ export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) 
 async function runSession(
   session,
   feeds,
-  { repeat = 1, onRun = (/** @type {number} */ _count) => {} } = {},
+  { repeat = 1, onRun = (/** @type {number} */ _count) => {}, carry = {} } = {},
 ) {
   const tensors = {};
   for (const [name, { dtype, data, dims }] of Object.entries(feeds)) {
@@ -32,9 +32,10 @@ async function runSession(
   const times = [];
   let outputs = {};
   for (let i = 0; i < repeat; i++) {
-    outputs = await session.run(tensors);
+    outputs = await session.run(tensors, { carry });
     times.push(session.info.lastMs);
     onRun(i + 1);
+    for (const name of Object.keys(carry)) delete tensors[name]; // fed once
   }
   return { outputs, times };
 }

@@ -128,6 +128,47 @@ test('a deadline stops an endless run, and the next run works', async () => {
   assert.equal(seen.alsoAgain, 8);
 });
 
+test('carried state is lost with a run that fails or is stopped, and never an older one is used', async () => {
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const carry = { x: 'y' };
+    const x = (...four) => ({ x: new Float32Array(four) });
+    const value = async (run) => (await run).y.data[0];
+    const begin = await value(session.run(x(1, 0, 0, 0), { carry }));
+    const kept = [await value(session.run({}, { carry })), await value(session.run({}, { carry }))];
+    const errors = [];
+    // Stopped while it waits: the state before it is there, but not the one that was promised.
+    const stop = new AbortController();
+    const running = session.run({}, { carry });
+    const waiting = caught(session.run({}, { carry, signal: stop.signal }));
+    stop.abort();
+    const after = caught(session.run({}, { carry }));
+    kept.push(await value(running));
+    errors.push(await waiting, await after, await caught(session.run({}, { carry })));
+    const anew = [await value(session.run(x(3, 0, 0, 0), { carry }))];
+    // Stopped in its middle, trapped, failed: a new worker holds nothing.
+    for (const what of [-2, -1, -3]) {
+      const options = what === -2 ? { carry, deadlineMs: 100 } : { carry };
+      errors.push(await caught(session.run(x(what, 0, 0, 0), options)));
+      errors.push(await caught(session.run({}, { carry })));
+      anew.push(await value(session.run(x(5, 0, 0, 0), { carry })));
+      anew.push(await value(session.run({}, { carry })));
+    }
+    session.reset();
+    errors.push(await caught(session.run({}, { carry })));
+    await session.close();
+    return { begin, kept, anew, codes: errors.map(({ code }) => code), lost: errors[1] };
+  });
+  assert.equal(seen.begin, 2);
+  assert.deepEqual(seen.kept, [4, 8, 16]);
+  assert.deepEqual(seen.anew, [6, 10, 20, 10, 20, 10, 20]);
+  const codes = ['ABORTED', 'STATE', 'STATE'];
+  codes.push('DEADLINE', 'STATE', 'TRAP', 'STATE', 'INTERNAL', 'STATE', 'ARGUMENT');
+  assert.deepEqual(seen.codes, codes);
+  assert.equal(seen.lost.where, 'x');
+  assert.match(seen.lost.message, /feed it to begin anew/);
+});
+
 test('a signal stops a run, a queued run and a load', async () => {
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');

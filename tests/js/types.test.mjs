@@ -51,8 +51,10 @@ test('the use in the documentation compiles', () => {
     const { logits } = await session.run({ image: new Tensor('float32', new Float32Array(4), [1, 4]), ids: new BigInt64Array(2) }, { deadlineMs: 200 });
     const first: number = logits.data[0];
     try { await load(new Uint8Array(4)); } catch (error) { if (error instanceof WasmAIError && error.code === 'INTEGRITY') console.log(error.where); }
+    const { enhanced } = await session.run({ frame: new Float32Array(4) }, { carry: { state: 'stateN' }, outputs: ['enhanced'] });
+    session.reset();
     await using other = await load(new Response());
-    console.log(names, first, other.info.peakBytes, session.info.certificate.flopCount);
+    console.log(names, first, enhanced.dims, other.info.peakBytes, session.info.certificate.flopCount);
     await session.close();
     export {};
   `);
@@ -65,6 +67,7 @@ test('wrong use does not', () => {
     "new Tensor('flaot32', new Float32Array(1));",
     "const s = await load('x'); s.run({ x: 'text' });",
     "const s = await load('x'); s.info.runs = 3;",
+    "const s = await load('x'); s.run({}, { carry: ['state'] });",
   ]) {
     assert.equal(check(`${source}\nexport {};`).ok, false, source);
   }
