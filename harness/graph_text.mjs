@@ -12,15 +12,37 @@ export function countOps(text) {
     .sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
 }
 
-/** What a runtime must hold to run it: operators, and the functions of the operator unary. */
+/** Operators that take packed weights, and those that pack at run in any case. */
+const weighted = new Set(['conv2d', 'deconv2d', 'fully_connected']);
+const packing = new Set(['deconv2d', 'matmul']);
+
+/**
+ * What a runtime must hold to run it: operators; the functions of the operator unary; kinds and
+ * dtypes of reduce; parts of others (core/ops/parts.h).
+ */
 export function usesOf(text) {
-  const operators = new Set();
-  const functions = new Set();
-  for (const [, op, kind] of text.matchAll(/^%[^=]* = (\w+)\([^)]*\)(?: \{kind=(\w+))?/gm)) {
-    operators.add(op);
-    if (op === 'unary') functions.add(kind);
+  const uses = {
+    operators: new Set(),
+    functions: new Set(),
+    reductions: new Set(),
+    parts: new Set(),
+  };
+  for (const [, dtype, op, params] of text.matchAll(/^%\d+ (\w+)[^=]* = (\w+)\([^)]*\)(.*)$/gm)) {
+    const param = (name) => new RegExp(`[{ ]${name}=(\\w+)`).exec(params)?.[1];
+    uses.operators.add(op);
+    if (op === 'unary') uses.functions.add(param('kind'));
+    if (op === 'reduce') {
+      uses.reductions.add(param('kind'));
+      uses.reductions.add(['f32', 'f64'].includes(dtype) ? dtype : 'whole');
+    }
+    if (op === 'conv2d' && param('group_in') === '1' && param('group_out') === '1') {
+      uses.parts.add('depthwise');
+    }
+    const raw = weighted.has(op) && param('packed') !== '1';
+    if (raw) uses.parts.add('raw_weights');
+    if (raw || packing.has(op)) uses.parts.add('packing');
   }
-  return { operators, functions };
+  return uses;
 }
 
 /** Lines such as `input %0 f32[1,3,224,224] "image"` */

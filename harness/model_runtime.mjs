@@ -10,19 +10,16 @@ import { linkModelRuntime } from './toolchain/link_runtime.mjs';
  * @returns {Promise<{ file: string, operators: string[] } | null>} null: no toolchain is there
  */
 export async function runtimeForPackages(packages) {
-  /** @type {Set<string>} */
-  const operators = new Set();
-  /** @type {Set<string>} */
-  const functions = new Set();
+  const uses = usesOf('');
   const compiler = await Compiler.create();
   for (const [path, bytes] of packages) {
     const { error, stages } = compiler.dump(bytes);
     if (error) throw new WasmAIError(error.code, path, error.message, { cause: error });
-    const uses = usesOf(stages[0].text);
-    for (const op of uses.operators) operators.add(op);
-    for (const name of uses.functions) functions.add(name);
+    for (const [kind, names] of Object.entries(usesOf(stages[0].text))) {
+      for (const name of names) uses[kind].add(name);
+    }
   }
-  const file = await linkModelRuntime({ operators, functions }).catch((error) => {
+  const file = await linkModelRuntime(uses).catch((error) => {
     throw new WasmAIError(
       'STATE',
       '--optimize',
@@ -31,5 +28,5 @@ export async function runtimeForPackages(packages) {
       { cause: error },
     );
   });
-  return file ? { file, operators: [...operators].sort() } : null;
+  return file ? { file, operators: [...uses.operators].sort() } : null;
 }

@@ -1,6 +1,7 @@
 /* conv2d: convolution, channels last, by XNNPACK. */
 #include "base/limits.h"
 #include "ops/conv_common.h"
+#include "ops/parts.h"
 
 int64_t wai_conv2d_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
                           int64_t pads, int64_t adjust) {
@@ -73,57 +74,15 @@ static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {
                                             step->out[0].data);
 }
 
-/* One output pixel of one group. */
-static void plain_pixel(const wai_step *step, size_t n, size_t oy, size_t ox, uint32_t group,
-                        float *out) {
-    const wai_conv_params *p = step->params;
-    const uint32_t *dims = step->in[0].type.dims;
-    const float *x = step->in[0].data;
-    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-    const size_t channels = dims[3], first = (size_t)group * p->group_out;
-    for (uint32_t o = 0; o < p->group_out; o++) {
-        float sum = bias != NULL ? bias[first + o] : 0;
-        const float *w =
-            (const float *)step->in[1].data + (first + o) * p->kernel_h * p->kernel_w * p->group_in;
-        for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
-            int64_t y = (int64_t)oy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
-            for (uint32_t kx = 0; kx < p->kernel_w; kx++, w += p->group_in) {
-                int64_t column =
-                    (int64_t)ox * p->stride_w + (int64_t)kx * p->dilation_w - p->pad_left;
-                if (y < 0 || y >= dims[1] || column < 0 || column >= dims[2]) {
-                    continue;
-                }
-                const float *pixel =
-                    x + ((n * dims[1] + (size_t)y) * dims[2] + (size_t)column) * channels +
-                    (size_t)group * p->group_in;
-                for (uint32_t i = 0; i < p->group_in; i++) {
-                    sum += pixel[i] * w[i];
-                }
-            }
-        }
-        out[o] = wai_clamp_f32(sum, p->min, p->max);
-    }
-}
-
-static void plain(const wai_step *step) {
-    const wai_conv_params *p = step->params;
-    const uint32_t *dims = step->out[0].type.dims;
-    float *out = step->out[0].data;
-    for (size_t n = 0; n < dims[0]; n++) {
-        for (size_t y = 0; y < dims[1]; y++) {
-            for (size_t x = 0; x < dims[2]; x++) {
-                for (uint32_t group = 0; group < p->groups; group++, out += p->group_out) {
-                    plain_pixel(step, n, y, x, group, out);
-                }
-            }
-        }
-    }
-}
-
 const wai_weighted_kind wai_conv2d_kind = {
-    offsetof(wai_conv_params, packed), fits, create, reshape, setup, plain};
+    offsetof(wai_conv_params, packed), fits, create, reshape, setup, wai_conv2d_plain};
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    const wai_conv_params *p = step->params;
+    if (p->group_in == 1 && p->group_out == 1 && !wai_has_depthwise()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where,
+                        "depthwise convolution is not in this runtime");
+    }
     return wai_weighted_prepare(step, &wai_conv2d_kind, pool, diag);
 }
 

@@ -82,62 +82,8 @@ static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {
     return xnn_setup_deconvolution2d_nhwc_f32(op, step->in[0].data, step->out[0].data);
 }
 
-/* Add one input pixel of one group to all output pixels that it reaches. */
-static void plain_pixel(const wai_step *step, size_t n, size_t iy, size_t ix, uint32_t group,
-                        const float *pixel) {
-    const wai_conv_params *p = step->params;
-    const uint32_t *dims = step->out[0].type.dims;
-    const size_t first = (size_t)group * p->group_out;
-    for (uint32_t ky = 0; ky < p->kernel_h; ky++) {
-        int64_t y = (int64_t)iy * p->stride_h + (int64_t)ky * p->dilation_h - p->pad_top;
-        for (uint32_t kx = 0; kx < p->kernel_w; kx++) {
-            int64_t x = (int64_t)ix * p->stride_w + (int64_t)kx * p->dilation_w - p->pad_left;
-            if (y < 0 || y >= dims[1] || x < 0 || x >= dims[2]) {
-                continue;
-            }
-            float *out = (float *)step->out[0].data +
-                         ((n * dims[1] + (size_t)y) * dims[2] + (size_t)x) * dims[3] + first;
-            const float *w = step->in[1].data;
-            const size_t taps = (size_t)p->kernel_h * p->kernel_w;
-            w += (first * taps + (size_t)ky * p->kernel_w + kx) * p->group_in;
-            for (uint32_t o = 0; o < p->group_out; o++, w += taps * p->group_in) {
-                for (uint32_t i = 0; i < p->group_in; i++) {
-                    out[o] += pixel[i] * w[i];
-                }
-            }
-        }
-    }
-}
-
-static void plain(const wai_step *step) {
-    const wai_conv_params *p = step->params;
-    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-    const size_t channels = step->out[0].type.dims[3];
-    const size_t count = wai_type_count(&step->out[0].type);
-    float *out = step->out[0].data;
-    for (size_t i = 0; i < count; i += channels) {
-        for (size_t c = 0; c < channels; c++) {
-            out[i + c] = bias != NULL ? bias[c] : 0;
-        }
-    }
-    const uint32_t *dims = step->in[0].type.dims;
-    const float *pixel = step->in[0].data;
-    for (size_t n = 0; n < dims[0]; n++) {
-        for (size_t y = 0; y < dims[1]; y++) {
-            for (size_t x = 0; x < dims[2]; x++) {
-                for (uint32_t group = 0; group < p->groups; group++, pixel += p->group_in) {
-                    plain_pixel(step, n, y, x, group, pixel);
-                }
-            }
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        out[i] = wai_clamp_f32(out[i], p->min, p->max);
-    }
-}
-
 const wai_weighted_kind wai_deconv2d_kind = {
-    offsetof(wai_conv_params, packed), fits, create, reshape, setup, plain};
+    offsetof(wai_conv_params, packed), fits, create, reshape, setup, wai_deconv2d_plain};
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     return wai_weighted_prepare(step, &wai_deconv2d_kind, pool, diag);

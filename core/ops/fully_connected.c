@@ -107,25 +107,12 @@ static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {
     return xnn_setup_fully_connected_nc_f32(op, step->in[0].data, step->out[0].data);
 }
 
-static void plain(const wai_step *step) {
-    const wai_fully_connected_params *p = step->params;
-    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-    const float *x = step->in[0].data;
-    float *out = step->out[0].data;
-    for (size_t row = row_count(step); row > 0; row--, x += p->in_features) {
-        const float *w = step->in[1].data;
-        for (uint32_t o = 0; o < p->out_features; o++, w += p->in_features) {
-            float sum = bias != NULL ? bias[o] : 0;
-            for (uint32_t i = 0; i < p->in_features; i++) {
-                sum += x[i] * w[i];
-            }
-            *out++ = wai_clamp_f32(sum, p->min, p->max);
-        }
-    }
-}
-
-const wai_weighted_kind wai_fully_connected_kind = {
-    offsetof(wai_fully_connected_params, packed), fits, create, reshape, setup, plain};
+const wai_weighted_kind wai_fully_connected_kind = {offsetof(wai_fully_connected_params, packed),
+                                                    fits,
+                                                    create,
+                                                    reshape,
+                                                    setup,
+                                                    wai_fully_connected_plain};
 
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     return wai_weighted_prepare(step, &wai_fully_connected_kind, pool, diag);

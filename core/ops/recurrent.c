@@ -169,8 +169,8 @@ static void hyperbolic(float *x, size_t count) {
     xnn_f32_vtanh_ukernel__wasmsimd_rational_9_8_div_u16(count * sizeof(float), x, x, NULL);
 }
 
-/* The rare ones, one number at a time. */
-static float rare(uint32_t kind, float x, float alpha, float beta) {
+/* The rare ones, one number at a time. Inline, eight loops of it are 6 KB of wasm. */
+__attribute__((noinline)) static float rare(uint32_t kind, float x, float alpha, float beta) {
     float y;
     switch (kind) {
     case WAI_ACTIVATION_RELU:

@@ -166,17 +166,33 @@ typedef struct reduction {
     double (*run)(const float *in, size_t count, float shift);
     void (*rows)(float *acc, const float *in, size_t count, const float *shifts);
     double (*merge)(double a, double b);
+    const struct reduction *shift; /* what is to be taken off before, or NULL */
 } reduction;
 
-#define ROW(name, first) {first, run_##name, rows_##name, merge_##name}
+#define ROW(name, first) {first, run_##name, rows_##name, merge_##name, NULL}
 
-static const reduction reductions[] = {
-    [WAI_REDUCE_SUM] = ROW(sum, 0.0f),         [WAI_REDUCE_MEAN] = ROW(sum, 0.0f),
-    [WAI_REDUCE_MAX] = ROW(max, -INFINITY),    [WAI_REDUCE_MIN] = ROW(min, INFINITY),
-    [WAI_REDUCE_PROD] = ROW(prod, 1.0f),       [WAI_REDUCE_L1] = ROW(abs, 0.0f),
-    [WAI_REDUCE_L2] = ROW(square, 0.0f),       [WAI_REDUCE_LOG_SUM] = ROW(sum, 0.0f),
-    [WAI_REDUCE_LOG_SUM_EXP] = ROW(exp, 0.0f), [WAI_REDUCE_SUM_SQUARE] = ROW(square, 0.0f),
+static const reduction maximum = ROW(max, -INFINITY);
+
+#define REDUCE_SUM         ROW(sum, 0.0f)
+#define REDUCE_MEAN        ROW(sum, 0.0f)
+#define REDUCE_MAX         ROW(max, -INFINITY)
+#define REDUCE_MIN         ROW(min, INFINITY)
+#define REDUCE_PROD        ROW(prod, 1.0f)
+#define REDUCE_L1          ROW(abs, 0.0f)
+#define REDUCE_L2          ROW(square, 0.0f)
+#define REDUCE_LOG_SUM     ROW(sum, 0.0f)
+#define REDUCE_LOG_SUM_EXP {0.0f, run_exp, rows_exp, merge_exp, &maximum}
+#define REDUCE_SUM_SQUARE  ROW(square, 0.0f)
+
+/* A runtime linked for models has a shorter reduce.def on the include path, and
+ * nothing here for what it lacks. */
+#define WAI_REDUCE_TYPE(TYPE, name)
+static const reduction reductions[WAI_REDUCE_SUM_SQUARE + 1] = {
+#define WAI_REDUCE_KIND(KIND, name) [WAI_REDUCE_##KIND] = REDUCE_##KIND,
+#include "ops/reduce.def"
+#undef WAI_REDUCE_KIND
 };
+#undef WAI_REDUCE_TYPE
 
 static float finish(uint32_t kind, double total, double count, float shift) {
     switch (kind) {
@@ -239,8 +255,8 @@ static void reduce_columns(uint32_t kind, const reduce_plan *plan, const float *
         for (size_t i = 0; i < columns; i++) {
             shifts[i] = 0;
         }
-        if (kind == WAI_REDUCE_LOG_SUM_EXP) {
-            reduce_tile(&reductions[WAI_REDUCE_MAX], plan, in + j, columns, shifts, total);
+        if (reductions[kind].shift != NULL) {
+            reduce_tile(reductions[kind].shift, plan, in + j, columns, shifts, total);
             for (size_t i = 0; i < columns; i++) {
                 shifts[i] = shift_of(total[i]);
             }
@@ -252,7 +268,11 @@ static void reduce_columns(uint32_t kind, const reduce_plan *plan, const float *
     }
 }
 
-static void reduce_floats(uint32_t kind, const reduce_plan *plan, const float *in, float *out) {
+static void reduce_f32(uint32_t kind, wai_dtype dtype, const reduce_plan *plan, const void *x,
+                       void *y) {
+    (void)dtype;
+    const float *in = x;
+    float *out = y;
     place p = {{0}, 0};
     double count = (double)(plan->reduced.count * plan->run);
     for (size_t i = 0; i < plan->kept.count; i++, out += plan->columns) {
@@ -261,8 +281,8 @@ static void reduce_floats(uint32_t kind, const reduce_plan *plan, const float *i
             reduce_columns(kind, plan, start, out);
         } else {
             float shift = 0;
-            if (kind == WAI_REDUCE_LOG_SUM_EXP) {
-                shift = shift_of(reduce_runs(&reductions[WAI_REDUCE_MAX], plan, start, 0));
+            if (reductions[kind].shift != NULL) {
+                shift = shift_of(reduce_runs(reductions[kind].shift, plan, start, 0));
             }
             double total = reduce_runs(&reductions[kind], plan, start, shift);
             *out = finish(kind, total, count, shift);
@@ -339,8 +359,10 @@ static int64_t reduce_integer(uint32_t kind, wai_dtype dtype, const reduce_plan 
     return total;
 }
 
-static void reduce_integers(uint32_t kind, wai_dtype dtype, const reduce_plan *plan,
-                            const uint8_t *in, uint8_t *out) {
+static void reduce_whole(uint32_t kind, wai_dtype dtype, const reduce_plan *plan, const void *x,
+                         void *y) {
+    const uint8_t *in = x;
+    uint8_t *out = y;
     size_t width = wai_dtype_size(dtype);
     place p = {{0}, 0};
     for (size_t i = 0; i < plan->kept.count; i++) {
@@ -375,7 +397,7 @@ static double add_double(uint32_t kind, double total, double x, double shift) {
 }
 
 static double sum_doubles(uint32_t kind, const reduce_plan *plan, const double *in, double shift) {
-    double total = reductions[kind].first;
+    double total = kind == WAI_REDUCE_MAX ? -INFINITY : reductions[kind].first;
     place p = {{0}, 0};
     for (size_t i = 0; i < plan->reduced.count; i++) {
         for (size_t j = 0; j < plan->run; j++) {
@@ -406,7 +428,11 @@ static double reduce_double(uint32_t kind, const reduce_plan *plan, const double
     }
 }
 
-static void reduce_doubles(uint32_t kind, const reduce_plan *plan, const double *in, double *out) {
+static void reduce_f64(uint32_t kind, wai_dtype dtype, const reduce_plan *plan, const void *x,
+                       void *y) {
+    (void)dtype;
+    const double *in = x;
+    double *out = y;
     place p = {{0}, 0};
     for (size_t i = 0; i < plan->kept.count; i++) {
         for (size_t j = 0; j < plan->columns; j++) {
@@ -418,27 +444,43 @@ static void reduce_doubles(uint32_t kind, const reduce_plan *plan, const double 
 
 /* ---- step ------------------------------------------------------------------ */
 
+typedef void reduce_function(uint32_t kind, wai_dtype dtype, const reduce_plan *plan, const void *x,
+                             void *y);
+
+static reduce_function *function_of(wai_dtype dtype) {
+    enum { WHOLE, F32, F64 };
+#define WAI_REDUCE_KIND(KIND, name)
+    static reduce_function *const functions[F64 + 1] = {
+#define WAI_REDUCE_TYPE(TYPE, name) [TYPE] = reduce_##name,
+#include "ops/reduce.def"
+#undef WAI_REDUCE_TYPE
+    };
+#undef WAI_REDUCE_KIND
+    return functions[dtype == WAI_F32 ? F32 : dtype == WAI_F64 ? F64 : WHOLE];
+}
+
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    const wai_reduce_params *p = step->params;
+    const wai_type *type = &step->in[0].type;
+    if (function_of(type->dtype) == NULL || reductions[p->kind].run == NULL) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where,
+                        "reduce %s of %s is not in this runtime",
+                        step->op->fields[0].values[p->kind], wai_dtype_name(type->dtype));
+    }
     reduce_plan *plan = wai_pool_alloc(pool, sizeof *plan);
     if (plan == NULL) {
         return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for %zu bytes", sizeof *plan);
     }
-    plan_init(plan, &step->in[0].type, ((const wai_reduce_params *)step->params)->axes);
+    plan_init(plan, type, p->axes);
     step->state = plan;
     return WAI_OK;
 }
 
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
-    const wai_reduce_params *p = step->params;
     wai_dtype dtype = step->in[0].type.dtype;
-    if (dtype == WAI_F32) {
-        reduce_floats(p->kind, step->state, step->in[0].data, step->out[0].data);
-    } else if (dtype == WAI_F64) {
-        reduce_doubles(p->kind, step->state, step->in[0].data, step->out[0].data);
-    } else {
-        reduce_integers(p->kind, dtype, step->state, step->in[0].data, step->out[0].data);
-    }
+    function_of(dtype)(((const wai_reduce_params *)step->params)->kind, dtype, step->state,
+                       step->in[0].data, step->out[0].data);
     return WAI_OK;
 }
 

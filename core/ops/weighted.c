@@ -1,5 +1,7 @@
 #include "ops/weighted.h"
 
+#include "ops/parts.h"
+
 wai_status wai_weighted_infer_packed(wai_signature *s) {
     const wai_type *w = s->in[1], *bias = s->in_count > 2 ? s->in[2] : NULL;
     return w->dtype == WAI_U8 && w->rank == 1 && bias == NULL
@@ -41,6 +43,10 @@ wai_status wai_weighted_prepare(wai_step *step, const wai_weighted_kind *kind, w
     }
     if (!constant && wai_weighted_packed(kind, step)) {
         return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "packed weights must be a constant");
+    }
+    if (!wai_weighted_packed(kind, step) && !wai_has_raw_weights()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where,
+                        "%s of raw weights is not in this runtime", step->op->name);
     }
     state *st = step->state = wai_pool_alloc(pool, sizeof *st);
     if (st == NULL) {

@@ -20,6 +20,11 @@ typedef struct wai_weighted_kind {
     void (*plain)(const wai_step *step); /* raw weights, any sizes */
 } wai_weighted_kind;
 
+/* weighted_plain.c */
+void wai_conv2d_plain(const wai_step *step);
+void wai_deconv2d_plain(const wai_step *step);
+void wai_fully_connected_plain(const wai_step *step);
+
 extern const wai_weighted_kind wai_conv2d_kind, wai_deconv2d_kind, wai_fully_connected_kind;
 
 static inline bool wai_weighted_packed(const wai_weighted_kind *kind, const wai_step *step) {

@@ -1,6 +1,7 @@
 // Links a runtime that holds only what some models use: the tables of operators are compiled again
-// with fewer rows, and the linker leaves out what they no longer name. The commands and the archives
-// are those of the full runtime (wasm/link.cmake writes them beside it); nothing else is compiled.
+// with fewer rows, parts that no model needs (core/ops/parts.h) have stand-ins, and the linker leaves
+// out what nothing names any more. The commands and the archives are those of the full runtime
+// (wasm/link.cmake writes them beside it); nothing else is compiled.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,18 +9,23 @@ import { cacheRoot, contentKey, makeOnce, projectDir } from './cache.mjs';
 import { runIn } from './env.mjs';
 import { toolchainAtHand } from './setup.mjs';
 
-/** Tables in core/ops: the macro of a row, and the file that is compiled with it. */
+/** Tables in core/ops: the start of a row, and the file that is compiled with it. */
 const tables = {
   operators: { def: 'ops/ops.def', row: 'WAI_OP', source: 'runtime/registry.c' },
   functions: { def: 'ops/unary.def', row: 'WAI_UNARY', source: 'ops/unary_kernel.c' },
+  reductions: { def: 'ops/reduce.def', row: 'WAI_REDUCE', source: 'ops/reduce_kernel.c' },
 };
-/** Functions of a shorter table's file that no row names any more. */
-const moreFlags = ['-Wno-unused-function'];
+/** What wasm/without_PART.c stands in for. */
+const parts = ['depthwise', 'raw_weights', 'packing'];
+/** Functions and constants of a shorter table's file that no row names any more. */
+const moreFlags = ['-Wno-unused-function', '-Wno-unused-const-variable'];
 
 /**
  * @typedef {object} Uses
  * @property {Iterable<string>} operators  symbols of ops.def
  * @property {Iterable<string>} functions  names of unary.def; others are of no table
+ * @property {Iterable<string>} reductions  names of reduce.def
+ * @property {Iterable<string>} parts  names of `parts`
  *
  * @typedef {Record<'compile' | 'include' | 'link' | 'optimize' | 'check' | 'imports', string[]>} Recipe
  */
@@ -42,9 +48,14 @@ export async function linkModelRuntime(uses) {
     source: path.join(projectDir, 'core', table.source),
     text: selectRows(table, new Set(uses[/** @type {keyof Uses} */ (kind)])),
   }));
+  const present = new Set(uses.parts);
+  const without = parts
+    .filter((part) => !present.has(part))
+    .map((part) => path.join(projectDir, `harness/toolchain/wasm/without_${part}.c`));
+  const sources = [...shorter.map(({ source }) => source), ...without];
   const inputs = recipe.link.filter((part) => /\.[ao]$/.test(part));
   // What lies inside the environment changes with its id.
-  const contents = [...inputs, ...shorter.map(({ source }) => source)]
+  const contents = [...inputs, ...sources, path.join(projectDir, 'harness/toolchain/wasm/never.h')]
     .filter((file) => fs.existsSync(file))
     .map((file) => fs.readFileSync(file));
   const key = contentKey(
@@ -63,11 +74,11 @@ export async function linkModelRuntime(uses) {
     const go = ([cmd, ...args], ...more) =>
       runIn(toolchain, cmd, [...args, ...more], { cwd: temporary });
     const include = [temporary, ...recipe.include].map((dir) => `-I${dir}`);
-    await go(recipe.compile, ...moreFlags, ...include, '-c', ...shorter.map((row) => row.source));
+    await go(recipe.compile, ...moreFlags, ...include, '-c', ...sources);
     // In front of the archives, so that their full tables are not taken.
     const [linker, ...linked] = recipe.link;
-    const objects = shorter.map(({ source }) => `${path.basename(source, '.c')}.o`);
-    await go([linker, ...objects, ...linked], '-o', 'linked.wasm');
+    const objects = sources.map((source) => `${path.basename(source, '.c')}.o`);
+    await go([linker, ...objects, ...without.flatMap(wraps), ...linked], '-o', 'linked.wasm');
     await go(recipe.optimize, 'linked.wasm', '-o', 'runtime-simd.wasm');
     await go(['node', ...recipe.check], 'runtime-simd.wasm', ...recipe.imports);
     for (const file of [...objects, 'linked.wasm']) fs.rmSync(path.join(temporary, file));
@@ -85,8 +96,16 @@ function selectRows({ def, row }, wanted) {
     .split('\n')
     .filter((line) => {
       const found = /^(\w+)\(\w+, (\w+)\)$/.exec(line);
-      return found?.[1] === row && wanted.has(found[2]);
+      return found?.[1].startsWith(row) && wanted.has(found[2]);
     })
     .map((line) => `${line}\n`)
     .join('');
+}
+
+/** The linker's flags for a file of stand-ins: each `__wrap_NAME(void);` and each `NEVER(NAME`. */
+function wraps(/** @type {string} */ file) {
+  const names = fs
+    .readFileSync(file, 'utf8')
+    .matchAll(/^(?:.*\b__wrap_(\w+)\(void\);|NEVER\((\w+),)/gm);
+  return [...names].map(([, asked, never]) => `--wrap=${asked ?? never}`);
 }

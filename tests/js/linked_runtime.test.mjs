@@ -115,6 +115,46 @@ test('what is not linked is refused, naming the step', { skip }, async (t) => {
   }
 });
 
+/** y = a convolution of x [1, 1, 6, 6] by `channels` kernels, then `reduction` of all of it */
+const convThen = (reduction, channels) =>
+  onnxFile({
+    nodes: [
+      ['Conv', ['x', 'w'], ['c'], 'the Conv'],
+      [reduction, ['c'], ['y'], `the ${reduction}`],
+    ],
+    inputs: [['x', FLOAT, [1, 1, 6, 6]]],
+    outputs: [['y', FLOAT, [1, 1, 1, 1]]],
+    weights: [['w', [channels, 1, 3, 3], Array.from({ length: 9 * channels }, (_, i) => i % 5)]],
+  });
+
+test('kinds of reduce, raw weights and depthwise kernels are there for who needs them', {
+  skip,
+}, async (t) => {
+  const folder = folderFor(t);
+  const { bytes } = await packageIn(folder, 'dense', convThen('ReduceMean', 8));
+  const linked = await linkModelRuntime({
+    operators: ['conv2d', 'reduce', 'reshape', 'transpose'],
+    functions: [],
+    reductions: ['mean', 'f32'],
+    parts: [],
+  });
+  assert.ok(linked, 'the toolchain is there');
+  const runtime = readFileSync(linked);
+  assert.deepEqual(answers(runtime, bytes), answers(full, bytes));
+  for (const [name, onnx, optimize, message] of /** @type {const} */ ([
+    ['max', convThen('ReduceMax', 8), true, /the ReduceMax: reduce max of f32 is not in this/],
+    ['raw', convThen('ReduceMean', 8), false, /the Conv: conv2d of raw weights is not in this/],
+    ['one', convThen('ReduceMean', 1), true, /the Conv: depthwise convolution is not in this/],
+  ])) {
+    const { bytes: other } = await compile(onnx, { optimize });
+    assert.throws(() => open(runtime, other), { code: 'UNSUPPORTED', message });
+    const its = join(folder, `${name}.wai`);
+    writeFileSync(its, other);
+    const { runtime: fitting } = await build(folder, its);
+    assert.deepEqual(answers(fitting, other), answers(full, other));
+  }
+});
+
 test('two models get one runtime for both', { skip }, async (t) => {
   const folder = folderFor(t);
   const a = await packageIn(folder, 'a', chainOf('Tanh'));
@@ -125,7 +165,7 @@ test('two models get one runtime for both', { skip }, async (t) => {
 });
 
 test('a runtime is linked once', { skip }, async () => {
-  const uses = { operators: ['softmax'], functions: [] };
+  const uses = { operators: ['softmax'], functions: [], reductions: [], parts: [] };
   const first = await linkModelRuntime(uses);
   assert.ok(first, 'the toolchain is there');
   const before = readdirSync(dirname(dirname(first))).length;
@@ -179,6 +219,11 @@ test('the names in dumps are the names in the tables', () => {
       .filter(([, kind]) => !elsewhere.includes(kind))
       .map(([, kind, name]) => `${kind} ${name}`),
   );
+  const reductions = [...source('reduce.c').matchAll(/\[WAI_REDUCE_(\w+)\] = "(\w+)"/g)];
+  assert.deepEqual(
+    rows('reduce.def').map(([, kind, name]) => `${kind} ${name}`),
+    [...reductions.map(([, kind, name]) => `${kind} ${name}`), 'F32 f32', 'F64 f64', 'WHOLE whole'],
+  );
   const files = readdirSync(join(ROOT, 'core/ops')).filter((file) => file.endsWith('.c'));
   const text = files.map(source).join('');
   for (const [, , symbol] of rows('ops.def')) {
@@ -194,7 +239,14 @@ test("a graph's text says what it uses, whatever its names say", () => {
 %1 f32[2] = unary(%0) {kind=tanh alpha=0 beta=0} "a = lrn(b) {kind=exp"
 %2 f32[1], %3 i64[1] = split(%1, none, %0:const) "%9 = pad("
 output %2 f32[1] "y"`;
-  const { operators, functions } = usesOf(text);
+  const { operators, functions, parts } = usesOf(text);
   assert.deepEqual([...operators], ['unary', 'split']);
   assert.deepEqual([...functions], ['tanh']);
+  assert.deepEqual([...parts], []);
+  const partsOf = (op, params) => [...usesOf(`%1 f32[2] = ${op}(%0) {${params}} ""`).parts];
+  assert.deepEqual(partsOf('conv2d', 'groups=4 group_in=2 group_out=1 packed=1'), []);
+  assert.deepEqual(partsOf('conv2d', 'groups=4 group_in=1 group_out=1 packed=1'), ['depthwise']);
+  assert.deepEqual(partsOf('fully_connected', 'packed=0'), ['raw_weights', 'packing']);
+  assert.deepEqual(partsOf('deconv2d', 'packed=1'), ['packing']);
+  assert.deepEqual(partsOf('matmul', ''), ['packing']);
 });
