@@ -10,93 +10,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "onnx/importer.h"
+#include "onnx/body.h"
+#include "onnx/list.h"
 #include "ops/emit.h"
-
-/* ---- bodies ---- */
-
-typedef struct body {
-    wai_onnx_graph graph;
-    wai_scope constants; /* its initializers, shared by all iterations      */
-    wai_value **in, **out;
-} body;
-
-static void *take(wai_lower *l, size_t count) {
-    wai_value **values = wai_arena_array(l->graph->arena, count + 1, sizeof *values);
-    if (values == NULL) {
-        wai_graph_fail(l->graph, WAI_ERR_MEMORY, "out of memory in the compiler");
-    }
-    return values;
-}
-
-/* Read the graph attribute and make its initializers visible. False after a
- * failure; else body_close is due. */
-static bool body_open(wai_lower *l, const char *attr, body *b) {
-    wai_importer *im = l->importer;
-    wai_graph *g = l->graph;
-    wai_bytes message = wai_attr_graph(l, attr);
-    if (wai_lower_failed(l)) {
-        return false;
-    }
-    if (im->depth == WAI_MAX_BODY_DEPTH) {
-        wai_graph_fail(g, WAI_ERR_LIMIT, "graphs nest more than %u deep", WAI_MAX_BODY_DEPTH);
-        return false;
-    }
-    wai_status status = wai_onnx_read_graph(&b->graph, message, im->model, g->arena, g->diag);
-    g->status = g->status == WAI_OK ? status : g->status;
-    b->in = take(l, b->graph.input_count);
-    b->out = take(l, b->graph.output_count);
-    if (wai_lower_failed(l) || wai_scope_open(im, &b->constants, &b->graph) != WAI_OK) {
-        return false;
-    }
-    im->depth++;
-    const char *scope = g->scope;
-    wai_import_initializers(im);
-    g->scope = scope;
-    return true;
-}
-
-static void body_close(wai_lower *l) {
-    l->importer->depth--;
-    wai_scope_close(l->importer);
-}
-
-static void take_outputs(wai_lower *l, body *b) {
-    for (uint32_t i = 0; i < b->graph.output_count && !wai_lower_failed(l); i++) {
-        const wai_name *entry = wai_import_find(l->importer, b->graph.outputs[i].name);
-        if (entry == NULL) {
-            WAI_LOWER_REFUSE(l, "no node writes output %s of the body", b->graph.outputs[i].name);
-            return;
-        }
-        b->out[i] = entry->value;
-        l->unknown = l->unknown || entry->unknown;
-    }
-}
-
-/* Import the body once: b->in to b->out. False after a failure, or when an
- * output is unknown. */
-static bool body_run(wai_lower *l, body *b) {
-    wai_importer *im = l->importer;
-    const char *name = l->graph->scope;
-    wai_scope scope;
-    if (im->body_work > WAI_MAX_BODY_WORK - 1 - b->graph.node_count) {
-        wai_graph_fail(l->graph, WAI_ERR_LIMIT,
-                       "unrolled loops hold more than %u nodes and iterations", WAI_MAX_BODY_WORK);
-    }
-    if (wai_lower_failed(l) || wai_scope_open(im, &scope, &b->graph) != WAI_OK) {
-        return false;
-    }
-    im->body_work += b->graph.node_count + 1;
-    for (uint32_t i = 0; i < b->graph.input_count; i++) {
-        wai_import_define(im, b->graph.inputs[i].name, b->in[i]);
-    }
-    if (!wai_lower_failed(l) && wai_import_nodes(im) == WAI_OK) {
-        l->graph->scope = name;
-        take_outputs(l, b);
-    }
-    wai_scope_close(im);
-    return !wai_lower_failed(l) && !l->unknown;
-}
 
 static bool is_one_bool(wai_lower *l, const wai_value *value, const char *what) {
     if (wai_lower_failed(l)) {
@@ -129,17 +45,54 @@ static bool constant_bool(wai_lower *l, const wai_value *value, const char *what
 
 /* One branch, its outputs into out[0..l->out_count). */
 static void import_branch(wai_lower *l, const char *attr, wai_value **out) {
-    body b;
-    if (!body_open(l, attr, &b)) {
+    wai_body b;
+    if (!wai_body_open(l, attr, &b)) {
         return;
     }
     if (b.graph.input_count != 0 || b.graph.output_count < l->out_count) {
         WAI_LOWER_REFUSE(l, "%s has %u inputs and %u outputs, 0 and %u are expected", attr,
                          b.graph.input_count, b.graph.output_count, l->out_count);
-    } else if (body_run(l, &b)) {
+    } else if (wai_body_run(l, &b)) {
         memcpy(out, b.out, l->out_count * sizeof *out);
     }
-    body_close(l);
+    wai_body_close(l);
+}
+
+static wai_value *select_tensor(wai_lower *l, wai_value *condition, wai_value *a, wai_value *b,
+                                uint32_t index) {
+    wai_value *in[3] = {condition, a, b};
+    char text_then[WAI_TYPE_TEXT], text_else[WAI_TYPE_TEXT];
+    if (!wai_type_equal(&a->type, &b->type)) {
+        WAI_LOWER_DECLINE(l,
+                          "the condition of If must be a constant: output %u is %s in one "
+                          "branch and %s in the other",
+                          index, wai_type_text(&a->type, text_then),
+                          wai_type_text(&b->type, text_else));
+        return NULL;
+    }
+    return wai_emit(l->graph, &wai_op_where, NULL, in, 3);
+}
+
+/* Sequences of one length: element by element. */
+static wai_value *select_value(wai_lower *l, wai_value *condition, wai_value *a, wai_value *b,
+                               uint32_t index) {
+    const wai_list *one = wai_list_of(a), *other = wai_list_of(b);
+    if (one == NULL && other == NULL) {
+        return select_tensor(l, condition, a, b, index);
+    }
+    if (one == NULL || other == NULL || one->count != other->count ||
+        one->absent != other->absent) {
+        WAI_LOWER_DECLINE(l,
+                          "the condition of If must be a constant: output %u has other elements "
+                          "in one branch than in the other",
+                          index);
+        return NULL;
+    }
+    wai_value **items = wai_body_values(l, one->count);
+    for (uint32_t i = 0; i < one->count && !wai_lower_failed(l); i++) {
+        items[i] = select_tensor(l, condition, one->items[i], other->items[i], index);
+    }
+    return one->absent || wai_lower_failed(l) ? a : wai_list_make(l->graph, items, one->count);
 }
 
 /*
@@ -149,7 +102,7 @@ static void import_branch(wai_lower *l, const char *attr, wai_value **out) {
  * exact. It needs outputs of one type.
  */
 static void select_branch(wai_lower *l, wai_value *condition) {
-    wai_value **both = take(l, 2 * (size_t)l->out_count);
+    wai_value **both = wai_body_values(l, 2 * (size_t)l->out_count);
     if (wai_lower_failed(l)) {
         return;
     }
@@ -157,17 +110,7 @@ static void select_branch(wai_lower *l, wai_value *condition) {
     import_branch(l, "then_branch", both);
     import_branch(l, "else_branch", both + l->out_count);
     for (uint32_t i = 0; i < l->out_count && !wai_lower_failed(l) && !l->unknown; i++) {
-        wai_value *in[3] = {condition, both[i], both[l->out_count + i]};
-        char text_then[WAI_TYPE_TEXT], text_else[WAI_TYPE_TEXT];
-        if (!wai_type_equal(&in[1]->type, &in[2]->type)) {
-            WAI_LOWER_DECLINE(l,
-                              "the condition of If must be a constant: output %u is %s in one "
-                              "branch and %s in the other",
-                              i, wai_type_text(&in[1]->type, text_then),
-                              wai_type_text(&in[2]->type, text_else));
-            return;
-        }
-        l->out[i] = wai_emit(l->graph, &wai_op_where, NULL, in, 3);
+        l->out[i] = select_value(l, condition, both[i], both[l->out_count + i], i);
     }
 }
 
@@ -237,7 +180,7 @@ static wai_value *collect(wai_lower *l, const collected *c, uint32_t count, cons
     for (uint32_t i = 0; i <= type.rank; i++) {
         dims[i] = i == axis ? 1 : type.dims[i - (i > axis)];
     }
-    wai_value **parts = take(l, count);
+    wai_value **parts = wai_body_values(l, count);
     for (uint32_t i = 0; i < count && !wai_lower_failed(l); i++) {
         wai_value *value = c->values[c->reverse ? count - 1 - i : i];
         if (!wai_type_equal(&value->type, &type)) {
@@ -256,7 +199,7 @@ static wai_value *collect(wai_lower *l, const collected *c, uint32_t count, cons
 static collected *take_collected(wai_lower *l, uint32_t count, uint32_t iterations) {
     collected *c = wai_arena_array(l->graph->arena, count + 1u, sizeof *c);
     for (uint32_t i = 0; c != NULL && i < count; i++) {
-        c[i] = (collected){take(l, iterations), 0, false};
+        c[i] = (collected){wai_body_values(l, iterations), 0, false};
     }
     if (c == NULL) {
         wai_graph_fail(l->graph, WAI_ERR_MEMORY, "out of memory in the compiler");
@@ -279,7 +222,7 @@ static uint32_t trip_count(wai_lower *l) {
 }
 
 /* Returns the number of iterations; the state stands in b->in[2..]. */
-static uint32_t unroll_loop(wai_lower *l, body *b, uint32_t states, collected *c) {
+static uint32_t unroll_loop(wai_lower *l, wai_body *b, uint32_t states, collected *c) {
     const uint32_t trips = trip_count(l), collects = b->graph.output_count - 1 - states;
     wai_value *condition = wai_lower_optional(l, 1);
     bool go = true;
@@ -290,7 +233,8 @@ static uint32_t unroll_loop(wai_lower *l, body *b, uint32_t states, collected *c
     for (; go && done < trips && check_iteration(l, done); done++) {
         b->in[0] = wai_emit_scalar(l->graph, WAI_I64, done);
         b->in[1] = wai_emit_scalar(l->graph, WAI_BOOL, 1);
-        if (!body_run(l, b) ||
+        if (!wai_body_run(l, b) ||
+            !wai_body_gave_tensors(l, b, 1 + states, b->graph.output_count) ||
             !constant_bool(l, b->out[0], "the condition that the body computes", &go)) {
             return 0;
         }
@@ -304,8 +248,8 @@ static uint32_t unroll_loop(wai_lower *l, body *b, uint32_t states, collected *c
 
 void wai_lower_loop(wai_lower *l) {
     const uint32_t states = l->in_count > 2 ? l->in_count - 2 : 0;
-    body b;
-    if (!body_open(l, "body", &b)) {
+    wai_body b;
+    if (!wai_body_open(l, "body", &b)) {
         return;
     }
     const wai_onnx_graph *graph = &b.graph;
@@ -313,7 +257,7 @@ void wai_lower_loop(wai_lower *l) {
         l->out_count > graph->output_count - 1 || graph->output_count > WAI_MAX_OPERANDS) {
         WAI_LOWER_REFUSE(l, "the body has %u inputs and %u outputs, Loop has %u states and %u",
                          graph->input_count, graph->output_count, states, l->out_count);
-        body_close(l);
+        wai_body_close(l);
         return;
     }
     collected *c = take_collected(l, graph->output_count - 1 - states, WAI_MAX_UNROLL);
@@ -325,7 +269,7 @@ void wai_lower_loop(wai_lower *l) {
         l->out[i] =
             i < states ? b.in[2 + i] : collect(l, &c[i - states], count, &graph->outputs[1 + i]);
     }
-    body_close(l);
+    wai_body_close(l);
 }
 
 /* ---- Scan ---- */
@@ -408,7 +352,7 @@ static uint32_t scan_length(wai_lower *l, scan *s, wai_value *const *x) {
 }
 
 /* b->in[0..states) holds the states, before and after. */
-static uint32_t unroll_scan(wai_lower *l, body *b, scan *s, wai_value *const *x) {
+static uint32_t unroll_scan(wai_lower *l, wai_body *b, scan *s, wai_value *const *x) {
     const uint32_t length = scan_length(l, s, x);
     uint32_t done = 0;
     for (; done < length && check_iteration(l, done); done++) {
@@ -416,7 +360,8 @@ static uint32_t unroll_scan(wai_lower *l, body *b, scan *s, wai_value *const *x)
             uint32_t at = s->reverse[i] != 0 ? length - 1 - done : done;
             b->in[s->states + i] = pick(l, x[i], (uint32_t)s->axes[i], at);
         }
-        if (wai_lower_failed(l) || !body_run(l, b)) {
+        if (wai_lower_failed(l) || !wai_body_run(l, b) ||
+            !wai_body_gave_tensors(l, b, 0, b->graph.output_count)) {
             return 0;
         }
         memcpy(b->in, b->out, s->states * sizeof *b->in);
@@ -467,7 +412,7 @@ static bool read_scan(wai_lower *l, const wai_onnx_graph *graph, scan *s) {
     return !wai_lower_failed(l);
 }
 
-static void lower_scan(wai_lower *l, body *b, scan *s) {
+static void lower_scan(wai_lower *l, wai_body *b, scan *s) {
     wai_value *x[MAX_SCANNED];
     for (uint32_t i = 0; i < s->states + s->inputs; i++) {
         wai_value *value = without_batch(l, s, wai_lower_input(l, s->first + i));
@@ -487,13 +432,13 @@ static void lower_scan(wai_lower *l, body *b, scan *s) {
 }
 
 void wai_lower_scan(wai_lower *l) {
-    body b;
+    wai_body b;
     scan s;
-    if (!body_open(l, "body", &b)) {
+    if (!wai_body_open(l, "body", &b)) {
         return;
     }
     if (read_scan(l, &b.graph, &s)) {
         lower_scan(l, &b, &s);
     }
-    body_close(l);
+    wai_body_close(l);
 }

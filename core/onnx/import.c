@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "onnx/importer.h"
+#include "onnx/list.h"
 #include "ops/emit.h"
 
 /* ---- opset ---- */
@@ -34,7 +35,7 @@ static wai_status find_opset(wai_importer *im) {
 
 /* ---- graph inputs ---- */
 
-static const wai_binding *find_binding(const wai_importer *im, const char *name) {
+const wai_binding *wai_import_binding(const wai_importer *im, const char *name) {
     for (size_t i = 0; i < im->options->binding_count; i++) {
         if (strcmp(im->options->bindings[i].name, name) == 0) {
             return &im->options->bindings[i];
@@ -113,14 +114,14 @@ static wai_value *bound_constant(wai_importer *im, const wai_binding *binding) {
     return wai_dtype_is_storage(type.dtype) ? wai_emit_cast(im->graph, value, WAI_F32) : value;
 }
 
-static wai_status add_input(wai_importer *im, const wai_onnx_io *io) {
+wai_status wai_import_tensor_input(wai_importer *im, const wai_onnx_io *io) {
     wai_graph *g = im->graph;
     g->scope = io->name;
     const wai_name *known = wai_import_find(im, io->name);
     if (known != NULL && wai_value_is_constant(known->value)) {
         return WAI_OK; /* IR version 3 lists weights as inputs */
     }
-    const wai_binding *binding = find_binding(im, io->name);
+    const wai_binding *binding = wai_import_binding(im, io->name);
     if (binding != NULL) {
         return wai_import_define(im, io->name, bound_constant(im, binding));
     }
@@ -143,12 +144,14 @@ static wai_status add_inputs(wai_importer *im) {
     if (im->model->graph.input_count > WAI_MAX_IO + im->model->graph.initializer_count) {
         return wai_graph_fail(g, WAI_ERR_LIMIT, "the graph has more than %u inputs", WAI_MAX_IO);
     }
-    g->inputs = wai_arena_array(g->arena, im->model->graph.input_count + 1u, sizeof *g->inputs);
+    g->inputs =
+        wai_arena_array(g->arena, im->model->graph.input_count + WAI_MAX_IO, sizeof *g->inputs);
     if (g->inputs == NULL) {
         return wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
     }
     for (uint32_t i = 0; i < im->model->graph.input_count && g->status == WAI_OK; i++) {
-        add_input(im, &im->model->graph.inputs[i]);
+        const wai_onnx_io *io = &im->model->graph.inputs[i];
+        wai_io_is_list(io) ? wai_import_list_input(im, io) : wai_import_tensor_input(im, io);
     }
     if (g->status == WAI_OK && g->input_count > WAI_MAX_IO) {
         return wai_graph_fail(g, WAI_ERR_LIMIT, "the graph has more than %u inputs", WAI_MAX_IO);
@@ -156,21 +159,38 @@ static wai_status add_inputs(wai_importer *im) {
     return g->status;
 }
 
+/* Does `name` mean an open dim of this input, or of this element of one? */
+static bool names_dim(const wai_onnx_io *io, const char *name) {
+    char by_place[WAI_MAX_NAME + 4];
+    bool met = false;
+    for (uint32_t a = 0; a < io->rank && !met; a++) {
+        axis_name(by_place, sizeof by_place, io->name, a);
+        met = io->dims[a].value < 0 &&
+              (strcmp(name, by_place) == 0 ||
+               (io->dims[a].name != NULL && strcmp(name, io->dims[a].name) == 0));
+    }
+    return met;
+}
+
+static bool names_list_dim(wai_importer *im, const wai_onnx_io *io, const char *name) {
+    bool met = strcmp(name, io->name) == 0 || names_dim(io, name);
+    const wai_list *list = wai_list_of(wai_import_find(im, io->name)->value);
+    for (uint32_t i = 0; list != NULL && i < list->count && !met; i++) {
+        wai_onnx_io element;
+        met = wai_import_element(im, io, i, &element) == WAI_OK && names_dim(&element, name);
+    }
+    return met;
+}
+
 /* Every --dim must have met a dim, every binding an input. */
 static wai_status check_options(wai_importer *im) {
     wai_graph *g = im->graph;
-    char by_place[WAI_MAX_NAME + 4];
     for (size_t d = 0; d < im->options->dim_count && g->status == WAI_OK; d++) {
         const char *name = im->options->dims[d].name;
         bool met = false;
         for (uint32_t i = 0; i < im->model->graph.input_count && !met; i++) {
             const wai_onnx_io *io = &im->model->graph.inputs[i];
-            for (uint32_t a = 0; a < io->rank && !met; a++) {
-                axis_name(by_place, sizeof by_place, io->name, a);
-                met = io->dims[a].value < 0 &&
-                      (strcmp(name, by_place) == 0 ||
-                       (io->dims[a].name != NULL && strcmp(name, io->dims[a].name) == 0));
-            }
+            met = wai_io_is_list(io) ? names_list_dim(im, io, name) : names_dim(io, name);
         }
         if (!met) {
             g->scope = name;
@@ -209,6 +229,23 @@ static wai_status check_output(wai_importer *im, const wai_onnx_io *io, const wa
         wai_type_text(type, text));
 }
 
+wai_status wai_import_tensor_output(wai_importer *im, const wai_onnx_io *io, wai_value *value) {
+    wai_graph *g = im->graph;
+    wai_dtype declared = wai_import_dtype(io->elem_type);
+    if (wai_dtype_is_storage(declared) && value->type.dtype == WAI_F32) {
+        value = wai_emit_cast(g, value, declared);
+    }
+    if (value == NULL || check_output(im, io, &value->type) != WAI_OK) {
+        return g->status;
+    }
+    if (g->output_count == WAI_MAX_IO) {
+        return wai_graph_fail(g, WAI_ERR_LIMIT, "the graph has more than %u outputs", WAI_MAX_IO);
+    }
+    g->outputs[g->output_count++] = (wai_graph_io){io->name, value};
+    value->output_count++;
+    return g->status;
+}
+
 static wai_status add_output(wai_importer *im, const wai_onnx_io *io) {
     wai_graph *g = im->graph;
     g->scope = io->name;
@@ -219,17 +256,15 @@ static wai_status add_output(wai_importer *im, const wai_onnx_io *io) {
     if (entry->unknown) {
         return WAI_OK; /* only when problems are being collected */
     }
-    wai_value *value = entry->value;
-    wai_dtype declared = wai_import_dtype(io->elem_type);
-    if (wai_dtype_is_storage(declared) && value->type.dtype == WAI_F32) {
-        value = wai_emit_cast(g, value, declared);
+    const wai_list *list = wai_list_of(entry->value);
+    if (list != NULL) {
+        return wai_import_list_output(im, io, list);
     }
-    if (value == NULL || check_output(im, io, &value->type) != WAI_OK) {
-        return g->status;
+    if (io->sequence) {
+        return wai_graph_fail(g, WAI_ERR_MALFORMED,
+                              "the graph output is declared a sequence, its node gives a tensor");
     }
-    g->outputs[g->output_count++] = (wai_graph_io){io->name, value};
-    value->output_count++;
-    return g->status;
+    return wai_import_tensor_output(im, io, entry->value);
 }
 
 static wai_status add_outputs(wai_importer *im) {
@@ -240,12 +275,16 @@ static wai_status add_outputs(wai_importer *im) {
                               "the graph has %u outputs, 1 to %u are possible",
                               im->model->graph.output_count, WAI_MAX_IO);
     }
-    g->outputs = wai_arena_array(g->arena, im->model->graph.output_count, sizeof *g->outputs);
+    g->outputs = wai_arena_array(g->arena, WAI_MAX_IO, sizeof *g->outputs);
     if (g->outputs == NULL) {
         return wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
     }
     for (uint32_t i = 0; i < im->model->graph.output_count && g->status == WAI_OK; i++) {
         add_output(im, &im->model->graph.outputs[i]);
+    }
+    if (g->status == WAI_OK && g->output_count == 0 && im->problem_count == 0) {
+        return wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
+                              "the graph gives nothing: its sequences and optionals are empty");
     }
     return g->status;
 }

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "onnx/importer.h"
+#include "onnx/list.h"
 
 typedef struct onnx_row {
     const char *name;
@@ -35,7 +36,9 @@ static size_t count_names(const wai_onnx_graph *graph) {
 
 wai_status wai_scope_open(wai_importer *im, wai_scope *scope, const wai_onnx_graph *graph) {
     *scope = (wai_scope){.graph = graph, .outer = im->scope};
-    if (!wai_names_init(&scope->names, im->graph->arena, count_names(graph))) {
+    /* Elements of graph inputs that are sequences have names of their own. */
+    const size_t elements = im->scope == NULL ? WAI_MAX_IO : 0;
+    if (!wai_names_init(&scope->names, im->graph->arena, count_names(graph) + elements)) {
         return wai_graph_fail(im->graph, WAI_ERR_MEMORY, "out of memory in the compiler");
     }
     im->scope = scope;
@@ -212,6 +215,30 @@ static wai_status check_lowered(const wai_lower *l) {
     return l->graph->status;
 }
 
+/* Lists go only where they are understood. */
+static wai_status check_lists(wai_lower *l, wai_lower_function lower) {
+    static const wai_lower_function takers[] = {
+        wai_lower_identity,       wai_lower_loop,
+        wai_lower_optional_make,  wai_lower_optional_has,
+        wai_lower_optional_get,   wai_lower_sequence_length,
+        wai_lower_sequence_at,    wai_lower_sequence_insert,
+        wai_lower_sequence_erase, wai_lower_concat_from_sequence,
+        wai_lower_sequence_map,
+    };
+    for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++) {
+        if (takers[i] == lower) {
+            return WAI_OK;
+        }
+    }
+    for (uint32_t i = 0; i < l->in_count; i++) {
+        if (wai_list_of(l->in[i]) != NULL) {
+            return WAI_LOWER_REFUSE(l, "input %u of %s is a sequence or an optional, not a tensor",
+                                    i, l->op_type);
+        }
+    }
+    return WAI_OK;
+}
+
 static wai_status lower_node(wai_importer *im, const wai_onnx_node *node, wai_value **in,
                              wai_value **out, bool *unknown) {
     wai_graph *g = im->graph;
@@ -230,6 +257,9 @@ static wai_status lower_node(wai_importer *im, const wai_onnx_node *node, wai_va
                    .out_count = node->output_count};
     if (l.opset < 6) {
         wai_attr_ignore(&l, "consumed_inputs"); /* which buffers may be overwritten */
+    }
+    if (check_lists(&l, row->lower) != WAI_OK) {
+        return g->status;
     }
     row->lower(&l);
     if (g->status == WAI_OK && l.unknown) {

@@ -396,23 +396,50 @@ static void read_shape(reader *r, wai_onnx_io *io, wai_bytes message) {
     }
 }
 
-/* TypeProto { 1: Tensor { 1: elem_type, 2: shape } }; other kinds leave 0. */
+static void read_tensor_type(reader *r, wai_onnx_io *io, wai_bytes message) {
+    pb_istream_t in = open_message(message);
+    field f;
+    while (next(r, &in, "tensor type", &f)) {
+        if (f.number == 1) {
+            io->elem_type = (int32_t)f.value;
+        } else if (f.number == 2 && wire_is(r, &f, PB_WT_STRING, "shape")) {
+            io->rank = 0;
+            read_shape(r, io, f.bytes);
+        }
+    }
+}
+
+/* Sequence and Optional have one field: 1, the TypeProto of what they hold. */
+static wai_bytes held_type(reader *r, wai_bytes message) {
+    wai_bytes type = {message.data, 0};
+    pb_istream_t in = open_message(message);
+    field f;
+    while (next(r, &in, "type", &f)) {
+        if (f.number == 1 && wire_is(r, &f, PB_WT_STRING, "type")) {
+            type = f.bytes;
+        }
+    }
+    return type;
+}
+
+/* TypeProto { 1: Tensor { 1: elem_type, 2: shape }, 4: Sequence, 9: Optional }: a
+ * tensor, a sequence of them, or an optional of one of the two. Other kinds and
+ * deeper ones leave elem_type 0. */
 static void read_type(reader *r, wai_onnx_io *io, wai_bytes message) {
     pb_istream_t in = open_message(message);
     field f;
     while (next(r, &in, "type", &f)) {
-        if (f.number != 1 || !wire_is(r, &f, PB_WT_STRING, "type")) {
+        const bool optional = f.number == 9 && !io->optional && !io->sequence;
+        const bool sequence = f.number == 4 && !io->sequence;
+        if ((f.number != 1 && !optional && !sequence) || !wire_is(r, &f, PB_WT_STRING, "type")) {
             continue;
         }
-        pb_istream_t tensor = open_message(f.bytes);
-        field part;
-        while (next(r, &tensor, "tensor type", &part)) {
-            if (part.number == 1) {
-                io->elem_type = (int32_t)part.value;
-            } else if (part.number == 2 && wire_is(r, &part, PB_WT_STRING, "shape")) {
-                io->rank = 0;
-                read_shape(r, io, part.bytes);
-            }
+        if (f.number == 1) {
+            read_tensor_type(r, io, f.bytes);
+        } else {
+            io->optional = io->optional || optional;
+            io->sequence = io->sequence || sequence;
+            in = open_message(held_type(r, f.bytes));
         }
     }
 }

@@ -88,6 +88,8 @@ typedef struct wai_onnx_dim {
 typedef struct wai_onnx_io {
     const char *name;
     int32_t elem_type; /* 0: not a tensor or not stated                     */
+    int sequence;      /* a sequence of what the rest says                  */
+    int optional;      /* perhaps nothing; else what the rest says          */
     int has_shape;
     uint32_t rank;
     wai_onnx_dim dims[WAI_MAX_RANK];

@@ -131,7 +131,8 @@ integrity      sha384-${fileDigest.toString('base64')}`);
 }
 
 function slotLines({ inputs, outputs }) {
-  const line = (kind) => (slot) => `${kind}  ${slot.name}  ${typeText(slot)}`;
+  const line = (kind) => (slot) =>
+    `${kind}  ${slot.name}  ${slot.kind ? `${slot.kind} of ` : ''}${typeText(slot)}`;
   return [...inputs.map(line('input ')), ...outputs.map(line('output'))].join('\n');
 }
 

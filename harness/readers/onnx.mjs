@@ -4,7 +4,7 @@ import { WasmAIError } from '../../web/errors.js';
 import { dtypeByOnnx } from '../dtypes.mjs';
 import { Model } from './onnx_schema.mjs';
 
-/** The dtype of a sequence, an optional or a map. */
+/** The dtype of a map, and of sequences and optionals of something else than tensors. */
 export const NOT_A_TENSOR = 'not a tensor';
 
 /** @param {Uint8Array} bytes @param {string} where */
@@ -50,10 +50,13 @@ function countTypes(nodes) {
 
 // A symbolic dim stays its name, a nameless one is '?'.
 function slot({ name, type }) {
-  const tensor = type?.tensorType;
+  const sequence = type?.sequenceType ?? type?.optionalType?.elemType?.sequenceType;
+  const tensor = (sequence ?? type?.optionalType)?.elemType?.tensorType ?? type?.tensorType;
+  const kind = [type?.optionalType && 'optional', sequence && 'sequence'].filter(Boolean).join(' ');
   const dims = tensor?.shape?.dim ?? [];
   return {
     name,
+    ...(kind === '' ? {} : { kind }),
     dtype: tensor
       ? (dtypeByOnnx(tensor.elemType)?.name ?? `ONNX type ${tensor.elemType}`)
       : NOT_A_TENSOR,

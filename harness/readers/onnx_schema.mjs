@@ -31,6 +31,8 @@ const SCHEMA = {
         dataLocation: one(14, 'int32'),
       },
     },
+    Sequence: { fields: { tensorValues: many(3, 'Tensor') } },
+    Optional: { fields: { tensorValue: one(3, 'Tensor'), sequenceValue: one(5, 'Sequence') } },
     // A oneof, so that a size of 0 differs from no size.
     Dimension: {
       oneofs: { value: { oneof: ['dimValue', 'dimParam'] } },
@@ -38,7 +40,14 @@ const SCHEMA = {
     },
     Shape: { fields: { dim: many(1, 'Dimension') } },
     TensorType: { fields: { elemType: one(1, 'int32'), shape: one(2, 'Shape') } },
-    Type: { fields: { tensorType: one(1, 'TensorType') } },
+    Held: { fields: { elemType: one(1, 'Type') } },
+    Type: {
+      fields: {
+        tensorType: one(1, 'TensorType'),
+        sequenceType: one(4, 'Held'),
+        optionalType: one(9, 'Held'),
+      },
+    },
     ValueInfo: { fields: { name: one(1, 'string'), type: one(2, 'Type') } },
     Node: {
       fields: {
@@ -72,5 +81,7 @@ const SCHEMA = {
 
 const root = protobuf.Root.fromJSON(SCHEMA);
 
+export const Sequence = root.lookupType('Sequence');
+export const Optional = root.lookupType('Optional');
 export const Tensor = root.lookupType('Tensor');
 export const Model = root.lookupType('Model');

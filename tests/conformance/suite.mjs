@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readOnnxSummary } from '../../harness/readers/onnx.mjs';
+import { Optional, Sequence, Tensor } from '../../harness/readers/onnx_schema.mjs';
 import { readTensorProto } from '../../harness/readers/pb.mjs';
 
 export const SUITES = ['node', 'simple', 'pytorch-operator', 'pytorch-converted'];
@@ -48,14 +49,35 @@ function readSets(folder, model) {
     }));
 }
 
+// A tensor; an array of them for a sequence; null for an optional without a value.
 function readNumbered(folder, kind, slots) {
-  const tensors = [];
+  const values = [];
   for (let i = 0; existsSync(join(folder, `${kind}_${i}.pb`)); i++) {
-    const path = join(folder, `${kind}_${i}.pb`);
-    const tensor = readTensorProto(new Uint8Array(readFileSync(path)), `${kind}_${i}.pb`);
-    // NumPy has no bfloat16, so the suite writes its bits as uint16.
-    if (slots[i]?.dtype === 'bfloat16' && tensor.dtype === 'uint16') tensor.dtype = 'bfloat16';
-    tensors.push(tensor);
+    const bytes = new Uint8Array(readFileSync(join(folder, `${kind}_${i}.pb`)));
+    values.push(readValue(bytes, `${kind}_${i}.pb`, slots[i]));
   }
-  return tensors;
+  return values;
+}
+
+function readValue(bytes, where, slot) {
+  const again = (type, proto) => type.encode(proto).finish();
+  if (slot?.kind?.startsWith('optional')) {
+    const { tensorValue, sequenceValue } = Optional.decode(bytes);
+    if (sequenceValue) {
+      return readValue(again(Sequence, sequenceValue), where, { ...slot, kind: 'sequence' });
+    }
+    return tensorValue ? readTensor(again(Tensor, tensorValue), where, slot) : null;
+  }
+  if (slot?.kind === 'sequence') {
+    const { tensorValues } = Sequence.decode(bytes);
+    return tensorValues.map((tensor) => readTensor(again(Tensor, tensor), where, slot));
+  }
+  return readTensor(bytes, where, slot);
+}
+
+function readTensor(bytes, where, slot) {
+  const tensor = readTensorProto(bytes, where);
+  // NumPy has no bfloat16, so the suite writes its bits as uint16.
+  if (slot?.dtype === 'bfloat16' && tensor.dtype === 'uint16') tensor.dtype = 'bfloat16';
+  return tensor;
 }
