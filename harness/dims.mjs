@@ -13,11 +13,11 @@ export function dimMap(dims = {}) {
         `ranges (${value}) are not in this version; give one number`,
       );
     }
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 0x7fffffff) {
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0x7fffffff) {
       throw new WasmAIError(
         'ARGUMENT',
         `dim ${name}`,
-        `must be a whole number from 1, not ${value}`,
+        `must be a whole number from 0, not ${value}`,
       );
     }
     map.set(name, value);

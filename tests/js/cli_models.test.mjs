@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, WasmAIError } from '../../harness/index.mjs';
 import { readNpy } from '../../harness/readers/npy.mjs';
-import { RUNNER_NAMES } from '../../harness/runners/index.mjs';
+import { openRunner, RUNNER_NAMES } from '../../harness/runners/index.mjs';
 import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
 import { findChromium } from '../../harness/toolchain/chromium.mjs';
 import { writeNpy } from '../../harness/writers/npy.mjs';
@@ -112,6 +112,19 @@ test('dims: by name, by input[axis], unknown ones refused', { skip }, async (t) 
   assert.match(wrong.err, /dim bach: the model has no such dim; did you mean batch\?/);
   assert.deepEqual(readFileSync(out), before);
   assert.deepEqual(filesOf(folder), ['m.onnx', 'm.wai']);
+});
+
+test('a dim may be 0, such as the length of an empty cache', { skip }, async () => {
+  const { bytes } = await compile(addRelu('past'), { dims: { past: 0 }, optimize: true });
+  const runner = await openRunner('node', bytes);
+  try {
+    const x = { dtype: 'float32', dims: [0, 4], data: new Float32Array(0) };
+    const { outputs } = await runner.run({ x });
+    const [y] = Object.values(outputs);
+    assert.deepEqual([y.dims, y.data.length], [[0, 4], 0]);
+  } finally {
+    await runner.close();
+  }
 });
 
 test('a model above the memory limit is refused, naming both numbers', { skip }, async (t) => {

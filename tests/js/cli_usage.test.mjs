@@ -73,7 +73,7 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
     [['compile', model, '--dim', 'batch=1..8'], /UNSUPPORTED: dim batch: ranges \(1\.\.8\)/],
     [['compile', model, '--dim', 'batch'], /ARGUMENT: --dim batch: write it as/],
     [['compile', model, '--dim', 'batch=x'], /"x" is not a whole number/],
-    [['compile', model, '--dim', 'batch=0'], /must be a whole number from 1/],
+    [['compile', model, '--dim', 'batch=4294967296'], /must be a whole number from 0/],
     [['compile', model, '--dim', 'a=1', '--dim', 'a=2'], /a is given twice/],
     [['compile', model, '--max-heap', '1.5'], /ARGUMENT: --max-heap: must be whole MiB/],
     [['compile', model, '-o', model], /this would overwrite the model/],
