@@ -111,6 +111,15 @@ const suites = [
     counts: countLine,
     inside: true,
   },
+  {
+    name: 'onnx',
+    command: () => {
+      const cases = files('tests/ops/onnx', '.cases');
+      return cases.length ? [`${asan}/ops_onnx_cases`, ...cases] : null;
+    },
+    counts: countLine,
+    inside: true,
+  },
   { name: 'rules', command: nodeSuite('tests/rules'), counts: nodeTest },
   { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest },
   { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },

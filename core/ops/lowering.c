@@ -26,3 +26,28 @@ wai_value *wai_lower_part(wai_lower *l, wai_value *x, uint32_t axis, uint32_t st
     }
     return wai_emit(l->graph, &wai_op_slice, &p, &x, 1);
 }
+
+void wai_lower_as(wai_lower *l, wai_lower_function lower, const char *op_type, uint32_t opset,
+                  wai_value **in, uint32_t in_count, wai_value **out, uint32_t out_count) {
+    wai_lower inner = *l;
+    inner.op_type = op_type;
+    inner.opset = opset;
+    inner.in = in;
+    inner.in_count = in_count;
+    inner.out = out;
+    inner.out_count = out_count;
+    for (uint32_t i = 0; i < out_count; i++) {
+        out[i] = NULL;
+    }
+    if (!wai_lower_failed(l)) {
+        lower(&inner);
+        memcpy(l->attrs_read, inner.attrs_read, sizeof l->attrs_read);
+    }
+}
+
+wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *op_type,
+                            uint32_t opset, wai_value **in, uint32_t in_count) {
+    wai_value *out;
+    wai_lower_as(l, lower, op_type, opset, in, in_count, &out, 1);
+    return out;
+}

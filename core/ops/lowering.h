@@ -16,6 +16,17 @@ wai_value *wai_lower_where_of(wai_lower *l, wai_value *condition, wai_value *a, 
 wai_value *wai_lower_part(wai_lower *l, wai_value *x, uint32_t axis, uint32_t start,
                           uint32_t count);
 
+/*
+ * What another ONNX operator gives for other inputs, with the attributes of this
+ * node: out[0..out_count) as that lowering sets them, NULL after a failure.
+ */
+void wai_lower_as(wai_lower *l, wai_lower_function lower, const char *op_type, uint32_t opset,
+                  wai_value **in, uint32_t in_count, wai_value **out, uint32_t out_count);
+
+/* The same for one output. */
+wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *op_type,
+                            uint32_t opset, wai_value **in, uint32_t in_count);
+
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);
 

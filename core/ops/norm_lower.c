@@ -130,6 +130,55 @@ void wai_lower_skip_layer_norm(wai_lower *l) {
     }
 }
 
+/* Rows of table[N,H] for ids[B,S]: [B,S,H]. */
+static wai_value *embed(wai_lower *l, wai_value *table, wai_value *ids) {
+    const wai_gather_params p = {.axis = 0};
+    wai_value *in[] = {table, ids};
+    if (table == NULL || ids == NULL || wai_lower_failed(l)) {
+        return NULL;
+    }
+    if (table->type.rank != 2 || ids->type.rank != 2) {
+        char text[WAI_TYPE_TEXT], of_ids[WAI_TYPE_TEXT];
+        WAI_LOWER_REFUSE(l, "%s of rows %s of a table %s", l->op_type,
+                         wai_type_text(&ids->type, of_ids), wai_type_text(&table->type, text));
+        return NULL;
+    }
+    return wai_emit(l->graph, &wai_op_gather, &p, in, 2);
+}
+
+/* ids, segments, the tables of words, positions and segments, gamma, beta, mask,
+ * positions. Output 1 is the mask's number of ones per row, 2 the sum. */
+void wai_lower_embed_layer_norm(wai_lower *l) {
+    wai_graph *g = l->graph;
+    wai_value *ids = wai_lower_input(l, 0), *segments = wai_lower_optional(l, 1);
+    wai_value *mask = wai_lower_optional(l, 7), *positions = wai_lower_optional(l, 8);
+    wai_layer_norm_params p = {.axis = 2, .epsilon = wai_attr_float(l, "epsilon", 1e-12f)};
+    wai_attr_ignore(l, "mask_index_type"); /* 0 gives no other output 1 */
+    wai_value *sum = embed(l, wai_lower_input(l, 2), ids);
+    if (sum == NULL) {
+        return;
+    }
+    const uint32_t row[] = {1, ids->type.dims[1]};
+    if (positions == NULL) {
+        positions = wai_emit_reshape(g, wai_lower_iota(l, WAI_I32, row[1]), 2, row);
+    }
+    sum = wai_emit_binary(g, WAI_BINARY_ADD, sum, embed(l, wai_lower_input(l, 3), positions));
+    if (segments != NULL) {
+        sum = wai_emit_binary(g, WAI_BINARY_ADD, sum, embed(l, wai_lower_input(l, 4), segments));
+    }
+    l->out[0] = emit_layer_norm(l, sum, wai_lower_input(l, 5), wai_lower_input(l, 6), &p);
+    if (wai_lower_wants(l, 1)) {
+        const wai_expand_params none = {1, {ids->type.dims[0]}};
+        wai_value *zero = wai_emit_scalar(g, WAI_I32, 0);
+        l->out[1] = mask != NULL   ? wai_emit_reduce(g, WAI_REDUCE_SUM, mask, 1u << 1, false)
+                    : zero != NULL ? wai_emit(g, &wai_op_expand, &none, &zero, 1)
+                                   : NULL;
+    }
+    if (l->out_count > 2) {
+        l->out[2] = sum;
+    }
+}
+
 /* ---- GroupNormalization ------------------------------------------------------ */
 
 /* Before opset 21 scale and bias have one number per group, then per channel. */

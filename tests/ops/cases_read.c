@@ -26,8 +26,7 @@ static const char *const status_names[] = {
 
 /* ---- words ------------------------------------------------------------ */
 
-/* Cut the next word off *text; NULL at the end. */
-static char *next_word(char **text) {
+char *case_next_word(char **text) {
     char *p = *text;
     while (isspace((unsigned char)*p)) {
         p++;
@@ -153,7 +152,7 @@ bool case_tensor_fill(const case_tensor *tensor, void *data) {
     size_t count = wai_type_count(&tensor->type);
     char *copy = strdup(tensor->values);
     char *rest = copy;
-    char *word = next_word(&rest);
+    char *word = case_next_word(&rest);
     bool ok = true;
     if (word == NULL || strcmp(word, "zeros") == 0 || strcmp(word, "any") == 0) {
         memset(data, 0, wai_type_size(&tensor->type));
@@ -162,18 +161,18 @@ bool case_tensor_fill(const case_tensor *tensor, void *data) {
             store_small(dtype, data, i, word[0] == 'o' ? 1.0 : (double)i);
         }
     } else if (strcmp(word, "random") == 0) {
-        word = next_word(&rest);
+        word = case_next_word(&rest);
         uint64_t seed = word != NULL ? strtoull(word, NULL, 10) : 0;
         for (size_t i = 0; i < count; i++) {
             store_small(dtype, data, i, random_value(dtype, &seed));
         }
     } else {
-        for (size_t i = 0; i < count && ok; i++, word = next_word(&rest)) {
+        for (size_t i = 0; i < count && ok; i++, word = case_next_word(&rest)) {
             ok = word != NULL && store_text(dtype, data, i, word);
         }
         ok = ok && word == NULL;
     }
-    ok = ok && next_word(&rest) == NULL;
+    ok = ok && case_next_word(&rest) == NULL;
     free(copy);
     return ok;
 }
@@ -181,7 +180,7 @@ bool case_tensor_fill(const case_tensor *tensor, void *data) {
 /* ---- lines ------------------------------------------------------------ */
 
 static bool parse_op(op_case *c, char *rest) {
-    char *word = next_word(&rest);
+    char *word = case_next_word(&rest);
     for (size_t i = 0; word != NULL && i < sizeof symbols / sizeof symbols[0]; i++) {
         if (strcmp(symbols[i].symbol, word) == 0) {
             c->row = wai_op_by_id(symbols[i].id);
@@ -192,6 +191,32 @@ static bool parse_op(op_case *c, char *rest) {
     }
     c->params = calloc(1, c->row->op->params_size + 1);
     return true;
+}
+
+static bool parse_onnx(op_case *c, const char *key, char *rest) {
+    char *name = case_next_word(&rest), *opset = case_next_word(&rest);
+    const bool own = strcmp(key, "onnx") == 0;
+    if (name == NULL || (opset != NULL) != own || c->onnx[0] != 0) {
+        return false;
+    }
+    snprintf(c->onnx, sizeof c->onnx, "%s", name);
+    c->domain = own ? "" : "com.microsoft";
+    c->opset = own ? (uint32_t)strtoul(opset, NULL, 10) : 22;
+    return true;
+}
+
+/* False where `key` is no kind of attribute. */
+static bool parse_attr(op_case *c, const char *key, const char *rest) {
+    static const char *const kinds[] = {"int", "ints", "float", "floats", "string"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i], key) == 0 && c->attr_count < CASE_MAX_ATTRS) {
+            case_attr *attr = &c->attrs[c->attr_count++];
+            snprintf(attr->type, sizeof attr->type, "%s", key);
+            attr->text = strdup(rest);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool parse_field_value(const wai_field *field, const char *word, uint32_t *out) {
@@ -229,8 +254,8 @@ static bool parse_field(op_case *c, const char *name, char *rest) {
         if (strcmp(field->name, name) != 0) {
             continue;
         }
-        char *word = next_word(&rest);
-        for (uint32_t k = 0; word != NULL && k < field->count; k++, word = next_word(&rest)) {
+        char *word = case_next_word(&rest);
+        for (uint32_t k = 0; word != NULL && k < field->count; k++, word = case_next_word(&rest)) {
             if (!parse_field_value(field, word, c->params + field->offset / 4 + k)) {
                 return false;
             }
@@ -241,7 +266,7 @@ static bool parse_field(op_case *c, const char *name, char *rest) {
 }
 
 static bool parse_tensor(case_tensor *tensor, uint32_t *count, char *rest, bool constant) {
-    char *word = next_word(&rest);
+    char *word = case_next_word(&rest);
     if (word == NULL || *count == CASE_MAX_OPERANDS) {
         return false;
     }
@@ -253,7 +278,7 @@ static bool parse_tensor(case_tensor *tensor, uint32_t *count, char *rest, bool 
 }
 
 static bool parse_fails(op_case *c, char *rest) {
-    char *word = next_word(&rest);
+    char *word = case_next_word(&rest);
     for (unsigned i = 1; word != NULL && i < sizeof status_names / sizeof status_names[0]; i++) {
         if (strcmp(status_names[i], word) == 0) {
             c->fails = (wai_status)i;
@@ -267,10 +292,10 @@ static bool parse_fails(op_case *c, char *rest) {
 }
 
 static bool parse_within(op_case *c, char *rest) {
-    char *word = next_word(&rest);
+    char *word = case_next_word(&rest);
     c->tolerant = true;
     c->absolute = word != NULL ? strtod(word, NULL) : -1;
-    word = next_word(&rest);
+    word = case_next_word(&rest);
     c->relative = word != NULL ? strtod(word, NULL) : 0;
     return c->absolute >= 0 && c->relative >= 0;
 }
@@ -282,8 +307,14 @@ static bool parse_line(op_case *c, const char *key, char *rest) {
     if (strcmp(key, "in") == 0 || strcmp(key, "const") == 0) {
         return parse_tensor(c->in, &c->in_count, rest, key[0] == 'c');
     }
+    if (strcmp(key, "onnx") == 0 || strcmp(key, "microsoft") == 0) {
+        return parse_onnx(c, key, rest);
+    }
+    if (c->onnx[0] != 0 && parse_attr(c, key, rest)) {
+        return true;
+    }
     /* `out` is also a field of pool; a type follows an output. */
-    if (strcmp(key, "out") == 0 && strchr(rest, '[') != NULL) {
+    if (strcmp(key, "out") == 0 && (strchr(rest, '[') != NULL || c->onnx[0] != 0)) {
         return parse_tensor(c->out, &c->out_count, rest, false);
     }
     if (strcmp(key, "within") == 0) {
@@ -306,6 +337,9 @@ static void free_case(op_case *c) {
     }
     for (uint32_t i = 0; i < c->out_count; i++) {
         free(c->out[i].values);
+    }
+    for (uint32_t i = 0; i < c->attr_count; i++) {
+        free(c->attrs[i].text);
     }
     memset(c, 0, sizeof *c);
 }
@@ -369,14 +403,14 @@ bool cases_read(const char *path, void (*visit)(void *context, const op_case *c)
     bool ok = true;
     char *rest = text, *at;
     while (ok && (at = next_line(&rest, &line)) != NULL) {
-        char *key = next_word(&at);
+        char *key = case_next_word(&at);
         if (key == NULL) {
             continue;
         }
         if (strcmp(key, "case") != 0) {
             ok = parse_line(&c, key, at);
         } else {
-            if (c.row != NULL) {
+            if (c.row != NULL || c.onnx[0] != 0) {
                 visit(context, &c);
             }
             free_case(&c);
@@ -388,7 +422,7 @@ bool cases_read(const char *path, void (*visit)(void *context, const op_case *c)
             fprintf(stderr, "%s:%u: cannot understand `%s`\n", path, line, key);
         }
     }
-    if (ok && c.row != NULL) {
+    if (ok && (c.row != NULL || c.onnx[0] != 0)) {
         visit(context, &c);
     }
     free_case(&c);
