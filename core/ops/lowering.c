@@ -1,5 +1,7 @@
 #include "ops/lowering.h"
 
+#include <string.h>
+
 wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b) {
     wai_compare_params p = {kind};
     wai_value *in[] = {a, b};
