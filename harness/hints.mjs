@@ -1,5 +1,31 @@
-// What to do about a problem that `check` or `compile` names. First row that
-// matches "where: message" wins; the last resort is the row without a pattern.
+// What to do about a problem that `check` or `compile` names: the row of the operator that is refused,
+// else the first row that matches "where: message".
+
+const RANDOM = 'a compiled model draws no random numbers: make them in JavaScript and feed them';
+const STRINGS = 'strings are not supported: do this part in JavaScript and feed numbers';
+
+/**
+ * Operators of ai.onnx that no version of the importer takes, each with what to do instead.
+ * @type {Map<string, string>}
+ */
+export const REFUSED_OPERATORS = new Map([
+  ['Bernoulli', RANDOM],
+  [
+    'ImageDecoder',
+    'decode the image in the page (createImageBitmap, a canvas) and feed its pixels',
+  ],
+  ['Multinomial', RANDOM],
+  ['RandomNormal', RANDOM],
+  ['RandomNormalLike', RANDOM],
+  ['RandomUniform', RANDOM],
+  ['RandomUniformLike', RANDOM],
+  ['RegexFullMatch', STRINGS],
+  ['StringConcat', STRINGS],
+  ['StringNormalizer', STRINGS],
+  ['StringSplit', STRINGS],
+  ['TfIdfVectorizer', 'count the n-grams in JavaScript and feed the vector'],
+]);
+
 /** @type {[RegExp, string][]} */
 const HINTS = [
   [
@@ -32,6 +58,7 @@ const HINTS = [
 
 /** @param {{where: string, message: string}} problem */
 export function hintFor({ where, message }) {
+  const refused = /^operator (\w+) \(opset \d+\) is not supported/.exec(message)?.[1] ?? '';
   const text = `${where}: ${message}`;
-  return HINTS.find(([pattern]) => pattern.test(text))?.[1] ?? '';
+  return REFUSED_OPERATORS.get(refused) ?? HINTS.find(([pattern]) => pattern.test(text))?.[1] ?? '';
 }

@@ -3,15 +3,19 @@
  * tests, sanitizers and fuzzing. Not installed; `wasm-ai` is for people.
  *
  *   wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]... [--max-memory BYTES]
+ *                               [--bind NAME DTYPE D0,D1,.. FILE]...
  *   wai info PKG.wai
  *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N] [--carry IN OUT]...
+ *   wai batch         one such command a line of stdin, its words between tabs;
+ *                     after each one stdout has "done EXIT-CODE"
  *
  * Input files are raw little-endian elements without a header. `run` writes
  * output I as DIR/I.raw. --carry: from the second run on, input IN is what
  * output OUT of the run before was. Printed, one line each (the name is last):
  *   input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME
  *   time NANOSECONDS                         memory BYTES
- * Errors: one line on stderr, `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
+ * Errors: one line on stderr (`batch`: on stdout, where it belongs to its command),
+ * `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
@@ -19,12 +23,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/sha384.h"
 #include "wasmai.h"
 #include "wasmai_compile.h"
 
-enum { EXIT_USAGE = 2, DIGEST_SIZE = 48, MAX_DIMS = 64, MAX_INPUTS = 256, ALIGN = 64 };
+enum {
+    EXIT_USAGE = 2,
+    DIGEST_SIZE = 48,
+    MAX_GIVEN = 64,
+    MAX_INPUTS = 256,
+    MAX_WORDS = 1024,
+    ALIGN = 64
+};
 
 static int failed(const wai_diag *diag) {
     fprintf(stderr, "%d\t%lld\t%s\t%s\n", (int)diag->status,
@@ -81,53 +93,109 @@ static int write_file(const char *path, const void *bytes, size_t size) {
 
 /* ---- compile ---- */
 
-static int compile(int argc, char **argv) {
-    wai_compile_options options = {0};
-    wai_dim dims[MAX_DIMS];
-    const char *in = NULL, *out = NULL;
-    for (int i = 0; i < argc; i++) {
+typedef struct compile_request {
+    const char *in;
+    const char *out;
+    wai_compile_options options;
+    wai_dim dims[MAX_GIVEN];
+    wai_binding bindings[MAX_GIVEN]; /* the data is this program's own */
+} compile_request;
+
+static int parse_dim(compile_request *request, char *text) {
+    char *equals = strrchr(text, '=');
+    if (equals == NULL || request->options.dim_count == MAX_GIVEN) {
+        return fault(WAI_ERR_ARGUMENT, "--dim", "write it as NAME=VALUE, at most 64 times");
+    }
+    *equals = 0;
+    wai_dim *dim = &request->dims[request->options.dim_count++];
+    dim->name = text;
+    dim->value = (uint32_t)strtoul(equals + 1, NULL, 10);
+    return EXIT_SUCCESS;
+}
+
+/* words: NAME DTYPE D0,D1,.. FILE; no dims are a scalar. */
+static int parse_bind(compile_request *request, char **words) {
+    if (request->options.binding_count == MAX_GIVEN) {
+        return fault(WAI_ERR_ARGUMENT, "--bind", "at most 64 times");
+    }
+    wai_binding *binding = &request->bindings[request->options.binding_count];
+    binding->name = words[0];
+    binding->dtype = (wai_dtype)strtoul(words[1], NULL, 10);
+    for (char *rest = words[2]; *rest != 0; rest += *rest == ',') {
+        if (binding->rank == WAI_MAX_RANK) {
+            return fault(WAI_ERR_ARGUMENT, "--bind", "too many dims");
+        }
+        char *end;
+        binding->dims[binding->rank++] = (uint32_t)strtoul(rest, &end, 10);
+        if (end == rest) {
+            return fault(WAI_ERR_ARGUMENT, "--bind", "dims are numbers between commas");
+        }
+        rest = end;
+    }
+    binding->data = read_file(words[3], &binding->size);
+    if (binding->data == NULL) {
+        return fault(WAI_ERR_ARGUMENT, words[3], strerror(errno));
+    }
+    request->options.binding_count++;
+    return EXIT_SUCCESS;
+}
+
+static int parse_compile(compile_request *request, int argc, char **argv) {
+    int code = EXIT_SUCCESS;
+    for (int i = 0; i < argc && code == EXIT_SUCCESS; i++) {
         if (strcmp(argv[i], "--optimize") == 0) {
-            options.optimize = 1;
+            request->options.optimize = 1;
         } else if (strcmp(argv[i], "--dim") == 0 && i + 1 < argc) {
-            char *text = argv[++i], *equals = strrchr(text, '=');
-            if (equals == NULL || options.dim_count == MAX_DIMS) {
-                return fault(WAI_ERR_ARGUMENT, "--dim", "write it as NAME=VALUE, at most 64 times");
-            }
-            *equals = 0;
-            dims[options.dim_count].name = text;
-            dims[options.dim_count++].value = (uint32_t)strtoul(equals + 1, NULL, 10);
+            code = parse_dim(request, argv[++i]);
+        } else if (strcmp(argv[i], "--bind") == 0 && i + 4 < argc) {
+            code = parse_bind(request, argv + i + 1);
+            i += 4;
         } else if (strcmp(argv[i], "--max-memory") == 0 && i + 1 < argc) {
-            options.limits.max_memory = strtoull(argv[++i], NULL, 10);
-        } else if (in == NULL) {
-            in = argv[i];
-        } else if (out == NULL) {
-            out = argv[i];
+            request->options.limits.max_memory = strtoull(argv[++i], NULL, 10);
+        } else if (request->in == NULL) {
+            request->in = argv[i];
+        } else if (request->out == NULL) {
+            request->out = argv[i];
         } else {
-            return EXIT_USAGE;
+            code = EXIT_USAGE;
         }
     }
-    if (out == NULL) {
-        return EXIT_USAGE;
-    }
-    options.dims = dims;
+    request->options.dims = request->dims;
+    request->options.bindings = request->bindings;
+    return code == EXIT_SUCCESS && request->out == NULL ? EXIT_USAGE : code;
+}
+
+static int compile_file(const compile_request *request) {
     size_t size;
-    uint8_t *onnx = read_file(in, &size);
+    uint8_t *onnx = read_file(request->in, &size);
     if (onnx == NULL) {
-        return fault(WAI_ERR_ARGUMENT, in, strerror(errno));
+        return fault(WAI_ERR_ARGUMENT, request->in, strerror(errno));
     }
     wai_package *package;
     wai_diag diag;
     int code = EXIT_SUCCESS;
-    if (wai_compile(&package, (wai_bytes){onnx, size}, &options, &diag) != WAI_OK) {
+    if (wai_compile(&package, (wai_bytes){onnx, size}, &request->options, &diag) != WAI_OK) {
         code = failed(&diag);
     } else {
         wai_bytes bytes = wai_package_bytes(package);
-        if (write_file(out, bytes.data, bytes.size) != 0) {
-            code = fault(WAI_ERR_ARGUMENT, out, strerror(errno));
+        if (write_file(request->out, bytes.data, bytes.size) != 0) {
+            code = fault(WAI_ERR_ARGUMENT, request->out, strerror(errno));
         }
         wai_package_free(package);
     }
     free(onnx);
+    return code;
+}
+
+static int compile(int argc, char **argv) {
+    compile_request request = {0};
+    int code = parse_compile(&request, argc, argv);
+    if (code == EXIT_SUCCESS) {
+        code = compile_file(&request);
+    }
+    for (size_t i = 0; i < request.options.binding_count; i++) {
+        free((void *)(uintptr_t)request.bindings[i].data);
+    }
     return code;
 }
 
@@ -345,20 +413,53 @@ static int run(int argc, char **argv, long repeat) {
     return options.package != NULL ? open_and_run(&options) : EXIT_USAGE;
 }
 
-int main(int argc, char **argv) {
-    int code = EXIT_USAGE;
-    if (argc > 1 && strcmp(argv[1], "compile") == 0) {
-        code = compile(argc - 2, argv + 2);
-    } else if (argc > 1 && strcmp(argv[1], "info") == 0) {
-        code = run(argc - 2, argv + 2, 0);
-    } else if (argc > 1 && strcmp(argv[1], "run") == 0) {
-        code = run(argc - 2, argv + 2, 1);
+static int command(int argc, char **argv) {
+    if (argc > 0 && strcmp(argv[0], "compile") == 0) {
+        return compile(argc - 1, argv + 1);
     }
+    if (argc > 0 && strcmp(argv[0], "info") == 0) {
+        return run(argc - 1, argv + 1, 0);
+    }
+    if (argc > 0 && strcmp(argv[0], "run") == 0) {
+        return run(argc - 1, argv + 1, 1);
+    }
+    return EXIT_USAGE;
+}
+
+/* One process for many commands: a sanitized one takes 50 ms to start. */
+static int batch(void) {
+    char *line = NULL, *words[MAX_WORDS];
+    size_t room = 0;
+    if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) {
+        return EXIT_FAILURE;
+    }
+    while (getline(&line, &room, stdin) > 0) {
+        int count = 0;
+        line[strcspn(line, "\n")] = 0;
+        for (char *rest = line; rest != NULL && count < MAX_WORDS;) {
+            words[count++] = rest;
+            rest = strchr(rest, '\t');
+            if (rest != NULL) {
+                *rest++ = 0;
+            }
+        }
+        int code = command(count, words);
+        printf("done %d\n", code);
+        fflush(stdout);
+    }
+    free(line);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    int code = argc == 2 && strcmp(argv[1], "batch") == 0 ? batch() : command(argc - 1, argv + 1);
     if (code == EXIT_USAGE) {
         fprintf(stderr, "usage: wai compile IN.onnx OUT.wai [--optimize] [--dim NAME=VALUE]\n"
+                        "                   [--bind NAME DTYPE D0,D1,.. FILE]\n"
                         "       wai info PKG.wai\n"
                         "       wai run PKG.wai [--input NAME=FILE]... [--output DIR] "
-                        "[--repeat N] [--carry IN OUT]\n");
+                        "[--repeat N] [--carry IN OUT]\n"
+                        "       wai batch\n");
     }
     return code;
 }

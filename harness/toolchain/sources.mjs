@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { aptReason, privateApt } from './apt.mjs';
 import {
   cacheRoot,
   contentKey,
@@ -12,11 +13,12 @@ import {
   step,
   toolchainDir,
 } from './cache.mjs';
-import { debianKeyring, debianMirror } from './mirror.mjs';
 
 const listFile = path.join(toolchainDir, 'sources.json');
 
-/** @type {{ suite: string, sources: { name: string, file: string, sha256: string, strip: number }[] }} */
+/** @typedef {{ name: string, file: string, sha256: string }} Pinned */
+
+/** @type {{ suite: string, sources: (Pinned & { strip: number })[], packages: (Pinned & { suite: string, version: string })[] }} */
 const list = JSON.parse(fs.readFileSync(listFile, 'utf8'));
 
 export function sourcesKey() {
@@ -36,12 +38,7 @@ export async function ensureSources() {
           `The source ${source.file} is missing in ${from}: put it there, or unset WASM_AI_SOURCES.`,
         );
       }
-      const sum = createHash('sha256').update(fs.readFileSync(tar)).digest('hex');
-      if (sum !== source.sha256) {
-        throw new SetupError(
-          `${source.file} has SHA-256 ${sum}, but sources.json pins ${source.sha256}: fetch the pinned file and name its folder in WASM_AI_SOURCES.`,
-        );
-      }
+      checkPinned(tar, source);
       const into = path.join(temporary, source.name);
       fs.mkdirSync(into);
       await runLogged('tar', [
@@ -59,54 +56,55 @@ export async function ensureSources() {
   });
 }
 
-/**
- * apt with folders of its own: neither root nor a change to the machine's configuration is needed.
- * @param {string} dir
- */
+/** @param {string} dir */
 async function fetchSources(dir) {
-  const mirror = debianMirror();
-  const keyring = debianKeyring();
-  if (!mirror || !keyring) {
-    throw new SetupError(
-      'No Debian mirror with its keyring was found in the apt configuration: set WASM_AI_MIRROR, or put the tars that sources.json lists into a folder and name it in WASM_AI_SOURCES.',
-    );
-  }
   step(`fetching third-party sources: ${list.sources.map((source) => source.name).join(', ')}`);
-  const state = path.join(dir, 'apt');
-  for (const name of ['lists/partial', 'archives/partial', 'parts']) {
-    fs.mkdirSync(path.join(state, name), { recursive: true });
-  }
-  fs.writeFileSync(path.join(state, 'status'), '');
-  fs.writeFileSync(
-    path.join(state, 'sources.list'),
-    `deb-src [signed-by=${keyring}] ${mirror} ${list.suite} main\n`,
-  );
-  const settings = {
-    'Dir::State::lists': `${state}/lists`,
-    'Dir::State::status': `${state}/status`,
-    'Dir::Cache': state,
-    'Dir::Cache::archives': `${state}/archives`,
-    'Dir::Etc::sourcelist': `${state}/sources.list`,
-    'Dir::Etc::sourceparts': `${state}/parts`,
-    'Acquire::Languages': 'none',
-    'APT::Sandbox::User': process.getuid?.() === 0 ? 'root' : '',
-  };
-  const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
   try {
-    await runLogged('apt-get', [...options, 'update']);
+    const apt = await privateApt(dir, 'deb-src', list.suite);
     const names = list.sources.map((source) => source.name);
-    await runLogged('apt-get', [...options, 'source', '--tar-only', '--download-only', ...names], {
-      cwd: dir,
-    });
+    await apt(['source', '--tar-only', '--download-only', ...names]);
   } catch (error) {
-    const log = /** @type {{ log?: string }} */ (error).log ?? String(error);
-    const reason =
-      log
-        .split('\n')
-        .filter((line) => /^[EW]: /.test(line))
-        .slice(-1)[0] ?? String(error);
+    if (error instanceof SetupError) throw error;
     throw new SetupError(
-      `apt-get could not fetch the third-party sources (${reason}): check the network, or put the tars that sources.json lists into a folder and name it in WASM_AI_SOURCES.`,
+      `apt-get could not fetch the third-party sources (${aptReason(error)}): check the network, or put the tars that sources.json lists into a folder and name it in WASM_AI_SOURCES.`,
     );
   }
+}
+
+/**
+ * A pinned binary package of another suite than the toolchain's, unpacked: data, nothing that is run.
+ * @param {string} name  of sources.json
+ * @returns {Promise<string>} its folder
+ */
+export async function ensurePackage(name) {
+  const wanted = list.packages.find((one) => one.name === name);
+  if (!wanted) throw new Error(`sources.json has no package ${name}`);
+  const { suite, version, file, sha256 } = wanted;
+  return makeOnce(path.join(cacheRoot(), `deb-${sha256.slice(0, 16)}`), async (temporary) => {
+    const fetched = path.join(temporary, '.fetch');
+    fs.mkdirSync(fetched);
+    const deb = path.join(process.env.WASM_AI_SOURCES ?? fetched, file);
+    step(`fetching ${file}`);
+    try {
+      if (!process.env.WASM_AI_SOURCES) {
+        const apt = await privateApt(fetched, 'deb', suite);
+        await apt(['download', `${name}=${version}`]);
+      }
+      checkPinned(deb, wanted);
+      await runLogged('dpkg-deb', ['-x', deb, temporary]);
+    } catch (error) {
+      if (error instanceof SetupError) throw error;
+      throw new SetupError(`${file} could not be fetched and unpacked (${aptReason(error)})`);
+    }
+    fs.rmSync(fetched, { recursive: true });
+  });
+}
+
+/** @param {string} file @param {Pinned} pinned */
+function checkPinned(file, pinned) {
+  const sum = createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+  if (sum === pinned.sha256) return;
+  throw new SetupError(
+    `${pinned.file} has SHA-256 ${sum}, but sources.json pins ${pinned.sha256}: fetch the pinned file and name its folder in WASM_AI_SOURCES.`,
+  );
 }

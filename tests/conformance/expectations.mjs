@@ -15,12 +15,13 @@ export const CLASSES = {
   sequence: 'sequences, optionals and maps',
   training: 'training operators',
   disputed: 'onnxruntime agrees with us and not with the expected output',
+  data: 'the test feeds another shape than its own model declares',
   noise: 'the expected output holds rounding noise above the tolerance where the exact answer is 0',
   bug: 'a wrong answer or a failure of ours: to be repaired',
 };
 
 /** Classes of rows that people write: the test does not pass, and the reason is known. */
-export const BY_HAND = ['disputed', 'noise', 'bug'];
+export const BY_HAND = ['disputed', 'data', 'noise', 'bug'];
 
 /** @returns {Map<string, string>} test name -> class */
 export function readExpectations() {
@@ -40,9 +41,10 @@ export function readExpectations() {
 export function expectationsText(rows) {
   const classes = Object.entries(CLASSES).map(([name, about]) => `#   ${name.padEnd(10)} ${about}`);
   const lines = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map((row) => row.join('\t'));
-  return `# Tests of libonnx-testdata that WasmAI refuses today: name, tab, class of the reason.
+  return `# Tests of libonnx-testdata that WasmAI refuses today: name, tab, class of the reason. Without a
+# version the test is of ONNX 1.17.
 # Written by \`node tests/conformance/update.mjs\`, which adds refusals and drops
-# what passes; rows of class "bug", "disputed" or "noise" are written by hand. Classes:
+# what passes; rows of class ${BY_HAND.map((name) => `"${name}"`).join(', ')} are written by hand. Classes:
 ${classes.join('\n')}
 ${lines.join('\n')}
 `;

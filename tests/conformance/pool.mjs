@@ -7,38 +7,51 @@ const SECONDS_PER_TEST = 60;
 const THREADS = 4;
 
 /**
- * @param {string} root @param {string[]} names
+ * @typedef {object} Outcome
+ * @property {import('./run_one.mjs').Result[]} results  in the order of names
+ * @property {string[]} complaints  what a place said when it was closed
+ *
+ * @param {string[]} names
+ * @param {{ place: string, setting: import('./places/index.mjs').Setting }} where
  * @param {(done: number) => void} [onDone]
- * @returns {Promise<import('./run_one.mjs').Result[]>} in the order of names
+ * @returns {Promise<Outcome>}
  */
-export async function runAll(root, names, onDone = () => {}) {
+export async function runAll(names, where, onDone = () => {}) {
   const results = new Map();
   const waiting = [...names];
+  const complaints = [];
   const lanes = Math.min(THREADS, availableParallelism(), names.length);
   await Promise.all(
     Array.from({ length: lanes }, async () => {
       /** @type {Worker | null} */
       let worker = null;
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-        worker ??= new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { root } });
-        const result = await ask(worker, name);
-        if (result.lost) {
+        worker ??= new Worker(new URL('./worker.mjs', import.meta.url), { workerData: where });
+        const answer = await ask(worker, name);
+        if (answer.lost) {
           await worker.terminate();
           worker = null;
-        }
-        results.set(name, result);
+          results.set(name, { name, status: 'failed', reason: 'crash', detail: answer.lost });
+        } else results.set(name, answer);
         onDone(results.size);
       }
-      await worker?.terminate();
+      if (worker) {
+        const { lost, closed } = await ask(worker, null);
+        complaints.push(lost ?? closed);
+        await worker.terminate();
+      }
     }),
   );
-  return names.map((name) => results.get(name));
+  return {
+    results: names.map((name) => results.get(name)),
+    complaints: complaints.filter((text) => text !== ''),
+  };
 }
 
-function ask(worker, name) {
+/** The thread's answer, or { lost: why }. @param {Worker} worker @param {string | null} message */
+function ask(worker, message) {
   return new Promise((resolve) => {
-    const lose = (detail) =>
-      finish({ name, status: 'failed', reason: 'crash', detail, ops: '', lost: true });
+    const lose = (lost) => finish({ lost });
     const timer = setTimeout(
       () => lose(`no answer in ${SECONDS_PER_TEST} s`),
       SECONDS_PER_TEST * 1000,
@@ -55,6 +68,6 @@ function ask(worker, name) {
     worker.on('message', finish);
     worker.on('error', onError);
     worker.on('exit', onExit);
-    worker.postMessage(name);
+    worker.postMessage(message);
   });
 }

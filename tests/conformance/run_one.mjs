@@ -1,9 +1,11 @@
-// Runs one ONNX test through the product: compiler.wasm, then the loader with
-// the runtime wasm. Says passed, refused (and why), or failed (and how).
+// Runs one ONNX test through the product: compiler.wasm, then the loader with the runtime wasm in
+// this process, and in another place too if one is given. Says passed, refused (and why), failed
+// (and how), or that the places differ.
 import { Compiler } from '../../harness/compiler.mjs';
-import { elementCount, typeText, valueAt } from '../../harness/dtypes.mjs';
+import { bytesOf, elementCount, typeText, valueAt } from '../../harness/dtypes.mjs';
+import { DIGEST_SIZE } from '../../web/certificate.js';
 import { errorToData } from '../../web/errors.js';
-import { load, Tensor } from '../../web/wasmai.js';
+import { PLACES } from './places/index.mjs';
 import { readTest } from './suite.mjs';
 
 // What ONNX's own backend runner allows (onnx/backend/test/loader).
@@ -16,58 +18,106 @@ const COMPILES_PER_INSTANCE = 200;
 let compiler = null;
 let compiles = 0;
 
+/** @typedef {import('./places/index.mjs').Place} Place */
+
 /**
  * @typedef {object} Result
  * @property {string} name
- * @property {'passed' | 'bound' | 'refused' | 'failed'} status
+ * @property {'passed' | 'bound' | 'refused' | 'failed' | 'differs'} status
  * @property {string} reason  class of a refusal, such as "operator"; "" when passed
  * @property {string} detail
- * @property {string} ops     ONNX operators of the model
  */
 
-/** @param {string} root @param {string} name @returns {Promise<Result>} */
-export async function runTest(root, name) {
-  let ops = '';
+/** @type {Promise<Place> | undefined} */
+let node;
+
+/**
+ * @param {Record<string, string | null>} roots @param {string} name
+ * @param {Place | null} other  where else than here
+ * @returns {Promise<Result>}
+ */
+export async function runTest(roots, name, other) {
   try {
-    const test = readTest(root, name);
-    ops = test.model.ops.map(({ op }) => op).join(' ');
+    node ??= PLACES.node({ roots });
+    const test = readTest(roots, name);
     let bound = [];
     for (const set of test.sets) {
-      bound = [...bound, ...(await runSet(test, set))];
+      bound = [...bound, ...(await runSet(test, set, await node, other))];
     }
     const detail = bound.length > 0 ? `bound: ${[...new Set(bound)].join(', ')}` : '';
-    return { name, status: bound.length > 0 ? 'bound' : 'passed', reason: '', detail, ops };
+    return { name, status: bound.length > 0 ? 'bound' : 'passed', reason: '', detail };
   } catch (error) {
-    return { name, ops, ...judgeError(error) };
+    return { name, ...judgeError(error) };
   }
 }
 
+/** The answer is not the expected one. */
 class Mismatch extends Error {}
 
-async function runSet({ onnx, model }, set) {
+/** Two places do not agree, whatever was expected. */
+class Difference extends Error {}
+
+async function runSet({ path, onnx, model }, set, here, other) {
   const [inputs, counts] = spread(model.inputs, set.inputs());
   const [wanted] = spread(model.outputs, set.outputs());
-  const { bytes, bound } = await compileBound(onnx, inputs, counts);
-  const session = await load(/** @type {Uint8Array} */ (bytes), { isolation: 'none' });
-  try {
-    const feeds = {};
-    for (const { name, tensor } of inputs) {
-      if (bound.includes(name) || tensor === undefined) continue;
-      feeds[name] = new Tensor(tensor.dtype, tensor.data, tensor.dims);
-    }
-    const outputs = await session.run(feeds);
-    const names = wanted.map(({ name }) => name);
-    const more = Object.keys(outputs).filter((name) => !names.includes(name));
-    // A test need not state every output, but it states whole sequences.
-    if (more.length > 0 && model.outputs.some(({ kind }) => kind !== undefined))
-      throw new Mismatch(`there are more outputs than expected: ${more.join(', ')}`);
-    for (const [i, { name, tensor }] of wanted.entries()) {
-      if (tensor !== undefined) compare(tensor, outputs[name], i);
-    }
-  } finally {
-    await session.close();
-  }
+  const { request, outcome } = await compileBound(onnx, inputs, counts);
+  const exact = !model.ops.some(({ op }) => other?.inexact?.has(op));
+  if (other?.compile) sameOutcome(await other.compile({ path, request }), outcome, exact);
+  if (outcome.error) throw outcome.error;
+  const bound = [...request.bindings.keys()];
+  /** @type {[string, any][]} */
+  const feeds = inputs
+    .filter(({ name, tensor }) => tensor !== undefined && !bound.includes(name))
+    .map(({ name, tensor }) => [name, tensor]);
+  const job = { bytes: outcome.bytes, feeds };
+  const answers = [await here.run(job)];
+  if (other) answers.push(await other.run(job));
+  if (other && exact) sameOutputs(answers[1], answers[0]);
+  for (const outputs of answers) judge(model, wanted, outputs);
   return bound;
+}
+
+function judge(model, wanted, outputs) {
+  const names = wanted.map(({ name }) => name);
+  const more = Object.keys(outputs).filter((name) => !names.includes(name));
+  // A test need not state every output, but it states whole sequences.
+  if (more.length > 0 && model.outputs.some(({ kind }) => kind !== undefined))
+    throw new Mismatch(`there are more outputs than expected: ${more.join(', ')}`);
+  for (const [i, { name, tensor }] of wanted.entries()) {
+    if (tensor !== undefined) compare(tensor, outputs[name], i);
+  }
+}
+
+function sameOutcome(have, want, exact) {
+  if (have.error?.message !== want.error?.message) {
+    throw new Difference(`compile: ${have.error?.message}, wasm: ${want.error?.message}`);
+  }
+  if (!exact || want.error) return;
+  const [a, b] = [have.bytes, want.bytes].map(withoutSizes);
+  const at = a.equals(b) ? -1 : a.findIndex((byte, i) => byte !== b[i]);
+  if (at >= 0) throw new Difference(`the packages differ, first at byte ${at}`);
+}
+
+/** state_size and peak_size of the header are measured by each build: pointers are of two sizes. */
+const MEASURED = [32, 48];
+
+function withoutSizes(bytes) {
+  return Buffer.from(bytes.subarray(0, -DIGEST_SIZE)).fill(0, ...MEASURED);
+}
+
+function sameOutputs(have, want) {
+  for (const [name, tensor] of Object.entries(want)) {
+    const other = have[name];
+    if (other === undefined || typeText(other) !== typeText(tensor)) {
+      throw new Difference(`${name} is ${other && typeText(other)}, in Node ${typeText(tensor)}`);
+    }
+    const [a, b] = [other, tensor].map(({ data }) => Buffer.from(bytesOf(data)));
+    if (a.equals(b)) continue;
+    for (let i = 0; i < elementCount(tensor.dims); i++) {
+      const [x, y] = [valueAt(other, i), valueAt(tensor, i)];
+      if (!Object.is(x, y)) throw new Difference(`${name}, element ${i}: ${x}, in Node ${y}`);
+    }
+  }
 }
 
 /**
@@ -113,15 +163,16 @@ async function compileBound(onnx, inputs, counts) {
     bindings.set(next.name, next.tensor);
     outcome = next.tried ?? (await compileOnce(onnx, dims, bindings));
   }
-  if (outcome.error) throw outcome.error;
-  return { bytes: outcome.bytes, bound: [...bindings.keys()] };
+  return { request: requestFor(dims, bindings), outcome };
 }
+
+const requestFor = (dims, bindings) => ({ optimize: true, dims, bindings });
 
 async function compileOnce(onnx, dims, bindings) {
   if (compiler === null || compiler.dead || compiles++ % COMPILES_PER_INSTANCE === 0) {
     compiler = await Compiler.create();
   }
-  return compiler.compile(onnx, { optimize: true, dims, bindings });
+  return compiler.compile(onnx, requestFor(dims, bindings));
 }
 
 const wantsConstant = (error) => error !== null && /must be (a )?constant/i.test(error.message);

@@ -1,0 +1,70 @@
+// Every operator of ai.onnx is either imported or refused by name with what to do instead.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { run as check } from '../../harness/commands/check.mjs';
+import { COMPILER_WASM } from '../../harness/compiler.mjs';
+import { REFUSED_OPERATORS } from '../../harness/hints.mjs';
+import { Model } from '../../harness/readers/onnx_schema.mjs';
+import { readOperators } from './coverage.mjs';
+
+const NEWEST_OPSET = 22;
+const operators = readOperators();
+
+test('each operator of ONNX is in onnx.def or in the table of refusals', () => {
+  assert.ok(operators.length > 190);
+  for (const { name, imported, refusal } of operators) {
+    assert.ok(imported || refusal, `${name} is in neither`);
+    assert.ok(!(imported && refusal), `${name} is imported now: take it out of REFUSED_OPERATORS`);
+  }
+  const names = operators.map(({ name }) => name);
+  const unknown = [...REFUSED_OPERATORS.keys()].filter((name) => !names.includes(name));
+  assert.deepEqual(unknown, []);
+});
+
+test('what is imported is imported up to the newest opset, or to where ONNX dropped it', () => {
+  for (const { name, imported, versions } of operators) {
+    const end = versions.find(({ deprecated }) => deprecated)?.since ?? NEWEST_OPSET;
+    if (imported) assert.ok(imported.last >= end - 1, `${name} ends at opset ${imported.last}`);
+  }
+});
+
+test('check names each refused operator and says what to do', {
+  skip: !existsSync(COMPILER_WASM) && 'build/wasm/compiler.wasm is not built',
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wasm-ai-check-'));
+  try {
+    for (const [name, reason] of REFUSED_OPERATORS) {
+      const path = join(folder, `${name}.onnx`);
+      writeFileSync(path, modelOf(name));
+      const said = [];
+      const io = {
+        json: () => {},
+        out: (text) => said.push(text),
+        paint: (_color, text) => text,
+      };
+      assert.equal(await check([path], {}, io), 1, name);
+      assert.match(said.join('\n'), new RegExp(`operator ${name} .*\n +hint: `));
+      assert.ok(said.join('\n').includes(reason), said.join('\n'));
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** One node between x and y, float32 [1]. @param {string} opType */
+function modelOf(opType) {
+  const type = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1 }] } } };
+  return Model.encode({
+    irVersion: 8,
+    opsetImport: [{ domain: '', version: NEWEST_OPSET }],
+    graph: {
+      name: 'one node',
+      node: [{ name: 'node', opType, input: ['x'], output: ['y'] }],
+      input: [{ name: 'x', type }],
+      output: [{ name: 'y', type }],
+    },
+  }).finish();
+}
