@@ -36,6 +36,8 @@ export async function privateApt(dir, kind, suite) {
     'Dir::Etc::sourcelist': `${state}/sources.list`,
     'Dir::Etc::sourceparts': `${state}/parts`,
     'Acquire::Languages': 'none',
+    'Acquire::http::Timeout': '30',
+    'Acquire::https::Timeout': '30',
     'APT::Sandbox::User': process.getuid?.() === 0 ? 'root' : '',
   };
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
