@@ -66,6 +66,24 @@ static wai_status run_passes(wai_graph *graph, const wai_compile_options *option
     return WAI_OK;
 }
 
+/* Dims of a package are numbers: nothing in it may depend on values. */
+static wai_status refuse_data_shapes(wai_graph *graph, const wai_compile_options *options) {
+    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
+        if (node->op->data_count == NULL) {
+            continue;
+        }
+        graph->scope = node->name;
+        wai_graph_fail(graph, WAI_ERR_UNSUPPORTED,
+                       "the inputs of %s must be constants: the output's shape is in them",
+                       node->op->name);
+        if (options->on_problem != NULL) {
+            options->on_problem(options->on_problem_context, graph->diag);
+        }
+        break;
+    }
+    return graph->status;
+}
+
 static uint64_t count_flops(const wai_graph *graph) {
     uint64_t total = 0;
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
@@ -160,7 +178,7 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
     wai_certificate certificate = {.layout = wai_xnn_layout()};
     wai_sha384(certificate.source_digest, onnx.data, onnx.size);
     if (import(graph, onnx, options) != WAI_OK || run_passes(graph, options) != WAI_OK ||
-        wai_plan_make(&plan, graph) != WAI_OK) {
+        refuse_data_shapes(graph, options) != WAI_OK || wai_plan_make(&plan, graph) != WAI_OK) {
         return graph->status;
     }
     show_plan(&plan, graph, options);

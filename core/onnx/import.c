@@ -216,7 +216,9 @@ static wai_status check_output(wai_importer *im, const wai_onnx_io *io, const wa
     wai_dtype declared = wai_import_dtype(io->elem_type);
     bool fits = declared == 0 || declared == type->dtype;
     fits = fits && (!io->has_shape || io->rank == type->rank);
-    for (uint32_t i = 0; i < type->rank && fits && io->has_shape; i++) {
+    /* Dims that depend on values are bounds here. */
+    const bool exact = im->graph->data_node_count == 0;
+    for (uint32_t i = 0; i < type->rank && fits && io->has_shape && exact; i++) {
         fits = io->dims[i].value < 0 || io->dims[i].value == (int64_t)type->dims[i];
     }
     if (fits) {

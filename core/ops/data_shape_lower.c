@@ -1,6 +1,6 @@
 /*
- * ONNX operators whose output's shape depends on values: Compress, NonZero,
- * Unique, NonMaxSuppression. Shapes are numbers in our graph, so what decides
+ * ONNX operators whose output's shape depends on values: Unique,
+ * NonMaxSuppression. Shapes are numbers in our graph, so what decides
  * them must be constant; the rest is gather, or nothing.
  */
 #include <string.h>
@@ -54,77 +54,6 @@ static wai_value *along_axis(wai_lower *l, wai_value *x, uint32_t *axis) {
     }
     const uint32_t count = (uint32_t)wai_type_count(&x->type);
     return wai_emit_reshape(l->graph, x, 1, &count);
-}
-
-/* ---- Compress -------------------------------------------------------------- */
-
-void wai_lower_compress(wai_lower *l) {
-    wai_value *x = wai_lower_input(l, 0);
-    wai_lower_input(l, 1);
-    const wai_value *condition = constant_input(l, 1);
-    uint32_t axis = 0;
-    x = condition != NULL && !wai_lower_failed(l) ? along_axis(l, x, &axis) : NULL;
-    if (x == NULL || wai_lower_failed(l)) {
-        return;
-    }
-    const size_t count = wai_type_count(&condition->type);
-    if (condition->type.rank != 1 || condition->type.dtype != WAI_BOOL ||
-        count > x->type.dims[axis]) {
-        char text[WAI_TYPE_TEXT];
-        WAI_LOWER_REFUSE(l, "condition %s for %u elements", wai_type_text(&condition->type, text),
-                         x->type.dims[axis]);
-        return;
-    }
-    int64_t *kept = new_numbers(l, count);
-    uint32_t n = 0;
-    for (size_t i = 0; i < count && kept != NULL; i++) {
-        if (((const uint8_t *)condition->data)[i] != 0) {
-            kept[n++] = (int64_t)i;
-        }
-    }
-    if (kept != NULL) {
-        l->out[0] = emit_gather(l, x, axis, emit_numbers(l, kept, n, 1, 0));
-    }
-}
-
-/* ---- NonZero --------------------------------------------------------------- */
-
-void wai_lower_non_zero(wai_lower *l) {
-    wai_lower_input(l, 0);
-    const wai_value *x = constant_input(l, 0);
-    if (x == NULL) {
-        return;
-    }
-    const uint32_t rank = x->type.rank;
-    const size_t count = wai_type_count(&x->type), width = wai_dtype_size(x->type.dtype);
-    const wai_dtype dtype = x->type.dtype;
-    /* -0 is zero; otherwise any bit counts. */
-    const bool is_float = dtype == WAI_F32 || dtype == WAI_F16 || dtype == WAI_F64;
-    int64_t *places = new_numbers(l, count);
-    uint32_t n = 0;
-    for (size_t i = 0; i < count && places != NULL; i++) {
-        const uint8_t *bytes = (const uint8_t *)x->data + i * width;
-        uint32_t any = 0;
-        for (size_t b = 0; b < width; b++) {
-            any |= is_float && b + 1 == width ? bytes[b] & 0x7fu : bytes[b];
-        }
-        if (any != 0) {
-            places[n++] = (int64_t)i;
-        }
-    }
-    /* NumPy: of a scalar, as of a vector of one element. */
-    const uint32_t rows = rank != 0 ? rank : 1;
-    int64_t *out = new_numbers(l, (size_t)rows * n);
-    if (out == NULL || wai_lower_failed(l)) {
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t rest = places[i];
-        for (uint32_t axis = rank; axis-- > 0; rest /= x->type.dims[axis]) {
-            out[(size_t)axis * n + i] = rest % x->type.dims[axis];
-        }
-    }
-    l->out[0] = emit_numbers(l, out, rows, 2, n);
 }
 
 /* ---- Unique ----------------------------------------------------------------
