@@ -29,7 +29,7 @@ export const REFUSED_OPERATORS = new Map([
 /** @type {[RegExp, string][]} */
 const HINTS = [
   [
-    /TopK|the output's shape is in/,
+    /the output's shape is in/,
     'its output size depends on data: cut the model before it and do this part in JavaScript',
   ],
   [

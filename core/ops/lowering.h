@@ -26,6 +26,10 @@ void wai_lower_as(wai_lower *l, wai_lower_function lower, const char *op_type, u
 /* The same for one output. */
 wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *op_type,
                             uint32_t opset, wai_value **in, uint32_t in_count);
+/* The same with a start and an end that come at run, one number each or NULL:
+ * slice_at.h. */
+wai_value *wai_lower_slice_at(wai_lower *l, wai_value *x, uint32_t axis, wai_value *start,
+                              wai_value *end, bool strict);
 
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);

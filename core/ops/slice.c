@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "onnx/lower.h"
 #include "ops/emit.h"
+#include "ops/lowering.h"
 #include "ops/move.h"
 
 static const wai_field fields[] = {
@@ -168,8 +169,49 @@ static void read_cuts(wai_lower *l, cuts *c) {
     }
 }
 
+/* Starts or ends that are known only at run: one axis after the other. */
+static void cut_at_run(wai_lower *l, wai_value *x, wai_value *starts, wai_value *ends) {
+    const uint32_t count = (uint32_t)wai_type_count(&starts->type);
+    int64_t axes[WAI_MAX_RANK], steps[WAI_MAX_RANK];
+    bool has_axes = false, has_steps = false;
+    const uint32_t axis_count = wai_lower_ints(l, 3, axes, WAI_MAX_RANK, &has_axes);
+    const uint32_t step_count = wai_lower_ints(l, 4, steps, WAI_MAX_RANK, &has_steps);
+    if (wai_lower_failed(l)) {
+        return;
+    }
+    if (starts->type.rank != 1 || count > WAI_MAX_RANK ||
+        !wai_type_equal(&starts->type, &ends->type) || (has_axes && axis_count != count) ||
+        (has_steps && step_count != count)) {
+        WAI_LOWER_REFUSE(l, "`starts` has %u entries, `ends`, `axes` or `steps` other counts",
+                         count);
+        return;
+    }
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < count && !wai_lower_failed(l); i++) {
+        const uint32_t axis = wai_lower_axis(l, has_axes ? axes[i] : (int64_t)i, x->type.rank);
+        if (has_steps && steps[i] != 1) {
+            WAI_LOWER_DECLINE(l, "`starts` and `ends` must be constants where a step is %lld",
+                              (long long)steps[i]);
+        } else if (!wai_lower_failed(l) && (seen >> axis & 1) != 0) {
+            WAI_LOWER_REFUSE(l, "axis %u is cut twice", axis);
+        }
+        if (!wai_lower_failed(l)) {
+            seen |= 1u << axis;
+            x = wai_lower_slice_at(l, x, axis, wai_lower_part(l, starts, 0, i, 1),
+                                   wai_lower_part(l, ends, 0, i, 1), false);
+        }
+    }
+    l->out[0] = x;
+}
+
 void wai_lower_slice(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
+    wai_value *starts = wai_lower_optional(l, 1), *ends = wai_lower_optional(l, 2);
+    if (l->opset >= 10 && x != NULL && starts != NULL && ends != NULL &&
+        !(wai_value_is_constant(starts) && wai_value_is_constant(ends))) {
+        cut_at_run(l, x, starts, ends);
+        return;
+    }
     cuts c;
     read_cuts(l, &c);
     if (wai_lower_failed(l)) {

@@ -7,6 +7,7 @@
 #include "ops/emit.h"
 #include "ops/index.h"
 #include "ops/integers.h"
+#include "ops/lowering.h"
 
 static const wai_field fields[] = {
     WAI_FIELD(wai_top_k_params, WAI_FIELD_U32, k),
@@ -162,9 +163,16 @@ const wai_kernel wai_op_top_k_kernel = {.prepare = prepare, .run = run};
 
 /* ---- ONNX ---------------------------------------------------------------- */
 
-static uint32_t read_k(wai_lower *l) {
+/* How many are sought of `dim`. *at_run: all of them, of which input 1 says how
+ * many to keep; or NULL. */
+static uint32_t read_k(wai_lower *l, uint32_t dim, wai_value **at_run) {
     int64_t k = -1;
     bool there = true;
+    *at_run = l->opset < 10 ? NULL : wai_lower_optional(l, 1);
+    if (*at_run != NULL && !wai_value_is_constant(*at_run)) {
+        return dim;
+    }
+    *at_run = NULL;
     if (l->opset < 10) {
         k = wai_attr_int(l, "k", -1);
     } else if (wai_lower_ints(l, 1, &k, 1, &there) != 1 && !wai_lower_failed(l)) {
@@ -179,11 +187,13 @@ void wai_lower_top_k(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0);
     const int64_t given = wai_attr_int(l, "axis", -1);
     wai_attr_ignore(l, "sorted");
-    wai_top_k_params params = {.k = read_k(l), .largest = wai_attr_int(l, "largest", 1) != 0};
+    wai_top_k_params params = {.largest = wai_attr_int(l, "largest", 1) != 0};
     if (wai_lower_failed(l)) {
         return;
     }
     const uint32_t axis = wai_lower_axis(l, given, x->type.rank), last = x->type.rank - 1;
+    wai_value *k = NULL;
+    params.k = wai_lower_failed(l) ? 0 : read_k(l, x->type.dims[axis], &k);
     if (wai_lower_failed(l)) {
         return;
     }
@@ -193,6 +203,7 @@ void wai_lower_top_k(wai_lower *l) {
     }
     wai_value *in[2] = {wai_emit_transpose(g, x, perm), NULL};
     in[1] = wai_emit(g, &wai_op_top_k, &params, in, 1);
+    in[1] = k != NULL ? wai_lower_slice_at(l, in[1], last, NULL, k, true) : in[1];
     if (wai_lower_wants(l, 0)) {
         wai_gather_elements_params by = {last};
         l->out[0] = wai_emit_transpose(g, wai_emit(g, &wai_op_gather_elements, &by, in, 2), perm);

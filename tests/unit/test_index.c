@@ -193,8 +193,8 @@ static void test_constants_only(void **state) {
     assert_unsupported("NonZero", in, 1, INT64, 2, "of non_zero must be constants");
     assert_unsupported("Unique", in, 1, FLOAT, 1, "of Unique must be a constant");
     assert_unsupported("Compress", chosen, 2, FLOAT, 1, "of non_zero must be constants");
-    assert_unsupported("TopK", in, 2, FLOAT, 1, "of TopK must be a constant");
-    assert_unsupported("NonMaxSuppression", boxes, 2, INT64, 2, "of NonMaxSuppression must be");
+    assert_unsupported("TopK", in, 2, FLOAT, 1, "of slice_at must be constants");
+    assert_unsupported("NonMaxSuppression", boxes, 2, INT64, 2, "of non_max_suppression must be");
     in[0].constant = true;
     int64_t places[4];
     const operand found = {INT64, 2, {1, 4}, NULL, false};
