@@ -16,6 +16,11 @@ wai_value *wai_lower_where_of(wai_lower *l, wai_value *condition, wai_value *a, 
 wai_value *wai_lower_part(wai_lower *l, wai_value *x, uint32_t axis, uint32_t start,
                           uint32_t count);
 
+/* The same with a start and an end that come at run, one number each or NULL:
+ * slice_at.h. */
+wai_value *wai_lower_slice_at(wai_lower *l, wai_value *x, uint32_t axis, wai_value *start,
+                              wai_value *end, bool strict);
+
 /*
  * What another ONNX operator gives for other inputs, with the attributes of this
  * node: out[0..out_count) as that lowering sets them, NULL after a failure.
@@ -26,10 +31,6 @@ void wai_lower_as(wai_lower *l, wai_lower_function lower, const char *op_type, u
 /* The same for one output. */
 wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *op_type,
                             uint32_t opset, wai_value **in, uint32_t in_count);
-/* The same with a start and an end that come at run, one number each or NULL:
- * slice_at.h. */
-wai_value *wai_lower_slice_at(wai_lower *l, wai_value *x, uint32_t axis, wai_value *start,
-                              wai_value *end, bool strict);
 
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);

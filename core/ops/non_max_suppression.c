@@ -219,8 +219,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     if (most != NULL && wai_index_at(most, 0) < (int64_t)s.most) {
         s.most = wai_index_at(most, 0) < 0 ? 0 : (uint32_t)wai_index_at(most, 0);
     }
-    s.kept = (box *)(s.heap + total);
     const size_t planes = total != 0 ? (size_t)dims[0] * dims[1] : 0;
+    s.kept = planes != 0 ? (box *)(s.heap + total) : NULL;
     size_t done = 0;
     for (size_t plane = 0; plane < planes; plane++) {
         const size_t batch = plane / dims[1];

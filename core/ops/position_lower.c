@@ -55,8 +55,10 @@ void wai_lower_eye_like(wai_lower *l) {
 
 /* ---- OneHot --------------------------------------------------------------- */
 
-static uint32_t read_depth(wai_lower *l) {
+/* *scalar: the same as a value, which may follow from dims. */
+static uint32_t read_depth(wai_lower *l, wai_value **scalar) {
     wai_value *depth = wai_emit_cast(l->graph, wai_lower_input(l, 1), WAI_I64);
+    *scalar = NULL;
     if (wai_lower_failed(l)) {
         return 0;
     }
@@ -74,6 +76,7 @@ static uint32_t read_depth(wai_lower *l) {
         WAI_LOWER_REFUSE(l, "depth of OneHot is %lld, not 1 or more", (long long)value);
         return 0;
     }
+    *scalar = wai_emit_reshape(l->graph, depth, 0, NULL);
     return wai_lower_dim(l, value, "depth");
 }
 
@@ -87,7 +90,8 @@ static wai_value *element(wai_lower *l, wai_value *list, uint32_t index) {
 void wai_lower_one_hot(wai_lower *l) {
     wai_graph *g = l->graph;
     wai_value *indices = wai_lower_input(l, 0), *values = wai_lower_input(l, 2);
-    const uint32_t depth = read_depth(l);
+    wai_value *depth_value;
+    const uint32_t depth = read_depth(l, &depth_value);
     const int64_t given = wai_attr_int(l, "axis", -1);
     if (wai_lower_failed(l)) {
         return;
@@ -109,8 +113,7 @@ void wai_lower_one_hot(wai_lower *l) {
     }
     indices = wai_emit_cast(g, indices, WAI_I64);
     wai_value *zero = wai_emit_scalar(g, WAI_I64, 0);
-    wai_value *from_end =
-        wai_emit_binary(g, WAI_BINARY_ADD, indices, wai_emit_scalar(g, WAI_I64, depth));
+    wai_value *from_end = wai_emit_binary(g, WAI_BINARY_ADD, indices, depth_value);
     indices = wai_lower_where_of(l, wai_lower_compare_of(l, WAI_COMPARE_LESS, indices, zero),
                                  from_end, indices);
     indices = wai_emit_reshape(g, indices, rank + 1, index_dims);

@@ -83,10 +83,11 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     step->out[0].type.dims[p->axis] = (uint32_t)count;
     const size_t outer = wai_dims_product(x->dims, 0, p->axis);
     const size_t block = wai_dims_product(x->dims, p->axis + 1, x->rank) * wai_dtype_size(x->dtype);
-    const uint8_t *in = (const uint8_t *)step->in[0].data + (size_t)start * block;
+    const uint8_t *in = step->in[0].data;
     uint8_t *out = step->out[0].data;
     for (size_t i = 0; i < outer && count * block != 0; i++) {
-        wai_move_bytes(out + i * count * block, in + i * dim * block, count * block);
+        wai_move_bytes(out + i * count * block, in + (i * dim + (size_t)start) * block,
+                       count * block);
     }
     return WAI_OK;
 }

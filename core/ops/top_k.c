@@ -7,6 +7,7 @@
 #include "ops/emit.h"
 #include "ops/index.h"
 #include "ops/integers.h"
+#include "ops/keys.h"
 #include "ops/lowering.h"
 
 static const wai_field fields[] = {
@@ -89,29 +90,6 @@ static void rise(entry *heap, size_t at, entry e) {
     heap[at] = e;
 }
 
-/* Floats are loaded as integers of their size: sign and magnitude, and what is
- * above infinity is NaN. */
-static void load_keys(int64_t *keys, wai_dtype dtype, const uint8_t *in, size_t count) {
-    wai_dtype bits = dtype == WAI_F32   ? WAI_I32
-                     : dtype == WAI_F64 ? WAI_I64
-                     : dtype == WAI_F16 ? WAI_I16
-                                        : dtype;
-    wai_integers_load(keys, bits, in, count);
-    if (is_float(dtype)) {
-        int64_t most = dtype == WAI_F32 ? INT32_MAX : dtype == WAI_F64 ? INT64_MAX : INT16_MAX;
-        int64_t infinity = dtype == WAI_F32   ? 0x7f800000
-                           : dtype == WAI_F64 ? 0x7ff0000000000000
-                                              : 0x7c00;
-        for (size_t i = 0; i < count; i++) {
-            int64_t magnitude = keys[i] & most;
-            keys[i] = magnitude > infinity ? INT64_MAX : keys[i] < 0 ? -magnitude : magnitude;
-        }
-    }
-    for (size_t i = 0; i < count && dtype == WAI_U64; i++) {
-        keys[i] ^= INT64_MIN;
-    }
-}
-
 static void search(int64_t *out, entry *heap, const wai_top_k_params *p, wai_dtype dtype,
                    const uint8_t *in, size_t length) {
     const size_t width = wai_dtype_size(dtype);
@@ -120,7 +98,7 @@ static void search(int64_t *out, entry *heap, const wai_top_k_params *p, wai_dty
     for (size_t i = 0; i < length; i++) {
         if (i % WAI_CHUNK == 0) {
             size_t left = length - i;
-            load_keys(keys, dtype, in + i * width, left < WAI_CHUNK ? left : WAI_CHUNK);
+            wai_keys_load(keys, dtype, in + i * width, left < WAI_CHUNK ? left : WAI_CHUNK);
         }
         int64_t key = keys[i % WAI_CHUNK];
         entry e = {p->largest != 0 ? key : ~key, (int64_t)i};

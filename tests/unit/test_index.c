@@ -191,7 +191,7 @@ static void test_constants_only(void **state) {
     const operand chosen[] = {in[0], {BOOL, 1, {2}, "\0\1", false}};
     const operand boxes[] = {{FLOAT, 3, {1, 2, 4}, x, true}, {FLOAT, 3, {1, 1, 2}, x, false}};
     assert_unsupported("NonZero", in, 1, INT64, 2, "of non_zero must be constants");
-    assert_unsupported("Unique", in, 1, FLOAT, 1, "of Unique must be a constant");
+    assert_unsupported("Unique", in, 1, FLOAT, 1, "of unique must be constants");
     assert_unsupported("Compress", chosen, 2, FLOAT, 1, "of non_zero must be constants");
     assert_unsupported("TopK", in, 2, FLOAT, 1, "of slice_at must be constants");
     assert_unsupported("NonMaxSuppression", boxes, 2, INT64, 2, "of non_max_suppression must be");
