@@ -10,6 +10,7 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
 /**
  * @typedef {object} CompileRequest
  * @property {boolean} [optimize]
+ * @property {'f16'} [quantize]
  * @property {number} [maxMemory]  bytes; 0 or absent: the compiler's own limit
  * @property {Map<string, number>} [dims]
  * @property {Map<string, import('./dtypes.mjs').HostTensor>} [bindings]  inputs that are constants
@@ -167,7 +168,10 @@ function missing(name) {
 }
 
 function requestText(request, copyIn) {
-  const lines = [`optimize ${request.optimize ? 1 : 0}`];
+  const lines = [
+    `optimize ${request.optimize ? 1 : 0}`,
+    `quantize ${request.quantize === 'f16' ? 1 : 0}`,
+  ];
   if (request.maxMemory) lines.push(`max_memory ${request.maxMemory}`);
   if (request.stages) lines.push('stages 1');
   if (request.problems) lines.push('problems 1');

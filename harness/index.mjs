@@ -11,6 +11,7 @@ export { WasmAIError };
  * @typedef {object} CompileOptions
  * @property {boolean} [optimize]  all graph passes; default false
  * @property {boolean} [secure]    only what holds under every `--secure` rule of this version
+ * @property {'f16'} [quantize]    round weights to float16: half the package, and that half more peak memory
  * @property {Record<string, number>} [dims]  values of symbolic dims: name or `input[axis]`
  * @property {number} [maxHeapMB]  refuse a package whose peak memory is above
  *
@@ -23,12 +24,13 @@ export { WasmAIError };
  * @property {null} fuelPerInference  not metered in this version
  * @property {{name: string, value: number, bound: boolean}[]} dims  symbolic dims and their values
  * @property {boolean} optimize
+ * @property {'f16' | null} quantize
  * @property {boolean} secure
  * @property {import('../web/wasmai.d.ts').Certificate} certificate
  */
 
-const KNOWN_OPTIONS = ['optimize', 'secure', 'dims', 'maxHeapMB'];
-const LATER_OPTIONS = ['quantize', 'calibrate', 'sign', 'encrypt'];
+const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB'];
+const LATER_OPTIONS = ['calibrate', 'sign', 'encrypt'];
 
 /**
  * Compile one ONNX model to a package. Throws WasmAIError.
@@ -42,6 +44,7 @@ export async function compile(onnx, options = {}) {
   const compiler = await Compiler.create();
   const outcome = compiler.compile(model, {
     optimize: Boolean(options.optimize),
+    quantize: options.quantize,
     maxMemory: options.maxHeapMB === undefined ? 0 : options.maxHeapMB * 1048576,
     dims,
   });
@@ -64,6 +67,7 @@ function report(outcome, text, options) {
     fuelPerInference: null,
     dims: outcome.dims,
     optimize: Boolean(options.optimize),
+    quantize: options.quantize ?? null,
     secure: Boolean(options.secure),
     certificate,
   };
@@ -81,6 +85,13 @@ function checkOptions(options) {
     const close = closestName(key, KNOWN_OPTIONS);
     const hint = close ? `did you mean ${close}?` : `known: ${KNOWN_OPTIONS.join(', ')}`;
     throw new WasmAIError('ARGUMENT', key, `there is no such option; ${hint}`);
+  }
+  const { quantize } = options;
+  if (['int8', 'int4'].includes(quantize)) {
+    throw new WasmAIError('UNSUPPORTED', 'quantize', `${quantize} is not in this version; use f16`);
+  }
+  if (quantize !== undefined && quantize !== 'f16') {
+    throw new WasmAIError('ARGUMENT', 'quantize', `must be f16, not ${JSON.stringify(quantize)}`);
   }
   const cap = options.maxHeapMB;
   if (cap !== undefined && !(Number.isInteger(cap) && cap >= 1 && cap <= 4096)) {

@@ -19,9 +19,16 @@ export type DType =
   | 'float8e5m2'
   | 'float8e5m2fnuz';
 
+/** Float16Array, by its shape: older TypeScript has no such name. */
+export interface Float16Values extends ArrayBufferView {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  readonly length: number;
+  [index: number]: number;
+}
+
 /**
- * float16 is a Float16Array where the browser has it, else a Uint16Array of bits; bool is a
- * Uint8Array; bfloat16 is a Uint16Array of bits and the 8-bit floats are Uint8Arrays of bits.
+ * float16 comes as a Float16Array where there is one, else as a Uint16Array of bits, and may be
+ * given as either; int64 and uint64 are exact, as BigInt; bool is a Uint8Array; bfloat16 is a Uint16Array of bits and the 8-bit floats are Uint8Arrays of bits.
  */
 export type TypedArray =
   | Float32Array
@@ -34,7 +41,8 @@ export type TypedArray =
   | Int32Array
   | Uint32Array
   | BigInt64Array
-  | BigUint64Array;
+  | BigUint64Array
+  | Float16Values;
 
 // biome-ignore lint/suspicious/noExplicitAny: data of an output is used as what the model gives; a union of arrays would want a cast at every use
 export class Tensor<T extends TypedArray = any> {

@@ -213,6 +213,8 @@ wai_status wai_compile(wai_package **out, wai_bytes onnx, const wai_compile_opti
     wai_graph graph;
     wai_arena_init(&arena, options->allocator, WAI_MAX_COMPILE_MEMORY);
     wai_graph_init(&graph, &arena, diag);
+    graph.round_weights = options->quantize == WAI_QUANTIZE_F16;
+    graph.half_weights = graph.round_weights;
     wai_bytes bytes = {NULL, 0};
     wai_status status = build(&graph, onnx, options, &bytes);
     wai_package *package = status == WAI_OK ? wai_arena_alloc(&arena, sizeof *package) : NULL;

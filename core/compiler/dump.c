@@ -16,7 +16,7 @@ static wai_value **make_values(wai_graph *g, const wai_program *p) {
         const wai_program_value *from = &p->values[i];
         values[i] = wai_graph_value(g, &from->type, NULL);
         if (values[i] != NULL && from->constant) {
-            values[i]->data = p->data + from->offset;
+            values[i]->data = wai_program_constant(p, from);
         }
     }
     return values;

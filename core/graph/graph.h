@@ -62,6 +62,8 @@ typedef struct wai_graph {
     uint32_t node_count, value_count;
     wai_graph_io *inputs, *outputs;
     uint32_t input_count, output_count;
+    bool round_weights;       /* weights become float16 (pass round_weights)            */
+    bool half_weights;        /* constants are stored as float16 where nothing is lost  */
     wai_node *cursor;         /* emit before this node; NULL: at the end           */
     const char *scope;        /* name given to new nodes, and `where` in messages  */
     uint64_t param_count;     /* elements of the source model's weights         */

@@ -31,6 +31,15 @@ typedef struct wai_binding {
     size_t size;
 } wai_binding;
 
+/* What weights are made before they are stored. Numbers are of this header only. */
+typedef enum wai_quantize {
+    WAI_QUANTIZE_NONE = 0,
+    /* Weights are rounded to float16, which halves the package; a session
+     * makes float32 of them when it is opened and takes that memory as well.
+     * Tensors stay float32 where a number would not fit. */
+    WAI_QUANTIZE_F16 = 1
+} wai_quantize;
+
 typedef struct wai_compile_options {
     wai_limits limits; /* max_memory: refuse a package whose peak is above  */
     const wai_allocator *allocator;
@@ -39,6 +48,7 @@ typedef struct wai_compile_options {
     const wai_binding *bindings;
     size_t binding_count;
     int optimize; /* 0: import, plan and write only; 1: all passes          */
+    wai_quantize quantize;
     /* If set, called once per stage ("import", each pass, "plan") with the
      * graph as text. The text is valid for the call only. */
     void (*on_stage)(void *context, const char *stage, const char *text);

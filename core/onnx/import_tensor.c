@@ -105,6 +105,8 @@ wai_value *wai_import_tensor(wai_graph *g, const wai_onnx_tensor *tensor) {
                 tidy_bools(data, size);
             }
             g->param_count += wai_type_count(&type);
+            /* The author chose float16: the package is not to be twice the file. */
+            g->half_weights = g->half_weights || type.dtype == WAI_F16;
             value = wai_graph_constant(g, &type, data, tensor->name[0] != 0 ? tensor->name : NULL);
             value = wai_dtype_is_storage(type.dtype) ? wai_emit_cast(g, value, WAI_F32) : value;
         }

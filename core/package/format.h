@@ -25,9 +25,11 @@
  * Sections:
  *   1 strings  NUL-terminated printable ASCII or UTF-8, one after another
  *   2 values   12 words each: dtype, rank, dims[8] (unused ones 0),
- *              storage (1 constant, 2 arena), offset in bytes, a multiple of
- *              64, in the data section or the arena. Reserved there:
- *              wai_slot_size(size of the tensor).
+ *              storage (1 constant, 2 arena, 3 constant as f16), offset in
+ *              bytes, a multiple of 64, in the data section or the arena.
+ *              Reserved there: wai_slot_size(size of the tensor, or half of
+ *              it). As f16: every four bytes of the tensor are an f32 that
+ *              was made an f16 without loss; f32 and u8 (packed weights) only
  *   3 steps    words, in the order of execution: operator id (ops.def), name
  *              (offset in strings), input count, output count, inputs (value
  *              index, or WAI_FORMAT_ABSENT), outputs (value index), word count
@@ -59,6 +61,6 @@ enum {
 };
 #define WAI_SECTION_COUNT 5u
 
-enum { WAI_STORAGE_CONSTANT = 1, WAI_STORAGE_ARENA = 2 };
+enum { WAI_STORAGE_CONSTANT = 1, WAI_STORAGE_ARENA = 2, WAI_STORAGE_HALF = 3 };
 
 #endif

@@ -9,6 +9,8 @@ typedef struct wai_program_value {
     wai_type type;
     uint32_t offset; /* in the arena or in `data`                       */
     bool constant;
+    bool half;              /* constant that `data` holds as f16             */
+    const uint8_t *widened; /* and what it is, from the pool                */
 } wai_program_value;
 
 typedef struct wai_program_step {
@@ -34,5 +36,10 @@ typedef struct wai_program {
     const uint8_t *data; /* constants                                       */
     uint64_t data_size;
 } wai_program;
+
+static inline const uint8_t *wai_program_constant(const wai_program *p,
+                                                  const wai_program_value *value) {
+    return value->half ? value->widened : p->data + value->offset;
+}
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
+#include "ops/half.h"
 #include "package/format.h"
 
 typedef struct section {
@@ -155,12 +156,17 @@ static wai_status read_value(reader *r, const wai_program *p, wai_cursor *c, wai
     if (!tidy || !wai_type_is_valid(&v->type)) {
         return REFUSE(r, "values", "a value has no valid type");
     }
-    if (storage != WAI_STORAGE_CONSTANT && storage != WAI_STORAGE_ARENA) {
+    if (storage < WAI_STORAGE_CONSTANT || storage > WAI_STORAGE_HALF) {
         return REFUSE(r, "values", "a value has unknown storage %u", storage);
     }
-    v->constant = storage == WAI_STORAGE_CONSTANT;
+    v->constant = storage != WAI_STORAGE_ARENA;
+    v->half = storage == WAI_STORAGE_HALF;
+    size_t size = wai_type_size(&v->type);
+    if (v->half && (size % 4 != 0 || (v->type.dtype != WAI_F32 && v->type.dtype != WAI_U8))) {
+        return REFUSE(r, "values", "a value cannot be stored as f16");
+    }
     uint64_t room = v->constant ? p->data_size : p->arena_size;
-    uint64_t slot = wai_slot_size(wai_type_size(&v->type));
+    uint64_t slot = wai_slot_size(v->half ? size / 2 : size);
     if (v->offset % WAI_ALIGN != 0 || v->offset > room || slot > room - v->offset) {
         return REFUSE(r, "values", "a value lies outside the %s",
                       v->constant ? "data section" : "arena");
@@ -184,6 +190,28 @@ static wai_status read_values(reader *r, wai_program *p) {
         if (read_value(r, p, &c, &p->values[i]) != WAI_OK) {
             return WAI_ERR_MALFORMED;
         }
+    }
+    return WAI_OK;
+}
+
+/* Constants stored as f16, made f32 once; steps never see the difference. */
+static wai_status widen_values(reader *r, wai_program *p) {
+    for (uint32_t i = 0; i < p->value_count; i++) {
+        wai_program_value *v = &p->values[i];
+        if (!v->half) {
+            continue;
+        }
+        size_t count = wai_type_size(&v->type) / 4;
+        float *to = wai_pool_array(r->pool, count, sizeof *to);
+        if (to == NULL) {
+            return wai_fail(r->diag, WAI_ERR_MEMORY, "package",
+                            "no memory for %zu weights that are stored as float16", count);
+        }
+        const uint16_t *from = (const uint16_t *)(const void *)(p->data + v->offset);
+        for (size_t k = 0; k < count; k++) {
+            to[k] = wai_half_to_float(from[k]);
+        }
+        v->widened = (const uint8_t *)to;
     }
     return WAI_OK;
 }
@@ -338,7 +366,7 @@ wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool,
     out->data_size = r.sections[WAI_SECTION_DATA].size;
     out->step_count = certificate.step_count;
     if ((status = check_strings(&r)) != WAI_OK || (status = read_values(&r, out)) != WAI_OK ||
-        (status = read_steps(&r, out)) != WAI_OK) {
+        (status = widen_values(&r, out)) != WAI_OK || (status = read_steps(&r, out)) != WAI_OK) {
         return status;
     }
     return read_io(&r, out);

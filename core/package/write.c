@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/sha384.h"
+#include "ops/half.h"
 #include "package/format.h"
 
 /* Values are numbered: those of the plan first, then constants as met. */
@@ -12,6 +13,7 @@ typedef struct numbering {
     const wai_plan *plan;
     wai_value **constants;
     uint32_t *offsets; /* of constants in the data section                  */
+    bool *half;        /* per constant: stored as f16                       */
     uint32_t *index;   /* value id -> number, for constants                 */
     uint32_t constant_count;
 } numbering;
@@ -31,8 +33,9 @@ static wai_status number_constants(numbering *n) {
     wai_graph *g = n->graph;
     n->constants = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->constants);
     n->offsets = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->offsets);
+    n->half = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->half);
     n->index = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->index);
-    if (n->constants == NULL || n->offsets == NULL || n->index == NULL) {
+    if (n->constants == NULL || n->offsets == NULL || n->half == NULL || n->index == NULL) {
         return no_memory(g);
     }
     for (uint32_t s = 0; s < n->plan->step_count; s++) {
@@ -69,6 +72,37 @@ static uint32_t add_step_name(wai_writer *strings, const char *name, const char 
 
 /* ---- sections ---- */
 
+/* Below this the slots' rounding to 64 bytes leaves nothing to win. */
+#define MIN_HALF_SIZE 256u
+
+/* Whether a constant's words are all f32 that an f16 holds without loss. Packed
+ * weights are bytes to us; what matters is that they come back bit by bit. */
+static bool fits_half(const wai_value *value, size_t size) {
+    if ((value->type.dtype != WAI_F32 && value->type.dtype != WAI_U8) || size % 4 != 0 ||
+        size < MIN_HALF_SIZE) {
+        return false;
+    }
+    const uint8_t *bytes = value->data;
+    for (size_t i = 0; i < size; i += 4) {
+        float number;
+        memcpy(&number, bytes + i, 4);
+        float back = wai_half_to_float(wai_float_to_half(number));
+        if (wai_float_bits(back) != wai_float_bits(number)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void write_half(wai_writer *w, const uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i < size; i += 4) {
+        float number;
+        memcpy(&number, bytes + i, 4);
+        uint16_t half = wai_float_to_half(number);
+        wai_write_bytes(w, &half, sizeof half);
+    }
+}
+
 /* Equal constants (shared weights, the zeros and ones that lowerings make)
  * could be written once; only the same value is shared here. */
 static wai_status write_data(wai_writer *w, numbering *n) {
@@ -80,7 +114,12 @@ static wai_status write_data(wai_writer *w, numbering *n) {
             return wai_graph_fail(n->graph, WAI_ERR_LIMIT, "the constants need more than 4 GB");
         }
         n->offsets[i] = (uint32_t)w->size;
-        wai_write_bytes(w, value->data, size);
+        n->half[i] = n->graph->half_weights && fits_half(value, size);
+        if (n->half[i]) {
+            write_half(w, value->data, size);
+        } else {
+            wai_write_bytes(w, value->data, size);
+        }
         wai_write_bytes(w, spare, sizeof spare);
         wai_write_align(w, WAI_ALIGN);
     }
@@ -102,7 +141,8 @@ static void write_values(wai_writer *w, const numbering *n) {
         write_value(w, &n->plan->values[i]->type, WAI_STORAGE_ARENA, n->plan->offsets[i]);
     }
     for (uint32_t i = 0; i < n->constant_count; i++) {
-        write_value(w, &n->constants[i]->type, WAI_STORAGE_CONSTANT, n->offsets[i]);
+        write_value(w, &n->constants[i]->type, n->half[i] ? WAI_STORAGE_HALF : WAI_STORAGE_CONSTANT,
+                    n->offsets[i]);
     }
 }
 

@@ -33,7 +33,7 @@ static wai_operand operand(const wai_session *s, uint32_t index) {
     }
     const wai_program_value *value = &s->program.values[index];
     /* Constants are never written: wai_plan_prove refuses a step that would. */
-    uint8_t *data = value->constant ? (uint8_t *)(uintptr_t)s->program.data + value->offset
+    uint8_t *data = value->constant ? (uint8_t *)(uintptr_t)wai_program_constant(&s->program, value)
                                     : s->arena + value->offset;
     return (wai_operand){value->type, data, value->constant};
 }

@@ -4,6 +4,7 @@
  * interface grows without new exports:
  *
  *   optimize 0|1
+ *   quantize 0|1                             a wai_quantize
  *   max_memory BYTES
  *   dim NAME VALUE                           NAME is percent-encoded
  *   bind NAME DTYPE RANK D0 .. PTR SIZE      bytes already in this memory
@@ -137,6 +138,8 @@ static bool read_line(request *r, char *line) {
     char *key = word(&line);
     if (strcmp(key, "optimize") == 0) {
         o->optimize = number(&line) != 0;
+    } else if (strcmp(key, "quantize") == 0) {
+        o->quantize = number(&line) != 0 ? WAI_QUANTIZE_F16 : WAI_QUANTIZE_NONE;
     } else if (strcmp(key, "max_memory") == 0) {
         o->limits.max_memory = number(&line);
     } else if (strcmp(key, "stages") == 0) {

@@ -15,8 +15,7 @@ export const example = `wasm-ai compile mobilenet.onnx -o mobilenet.wai --optimi
 wasm-ai compile model.onnx --max-heap 128 --json`;
 
 const LATER = {
-  quantize: 'compile without it: weights stay float32',
-  calibrate: 'it belongs to --quantize',
+  calibrate: 'it belongs to --quantize int8',
   sign: 'compile without it and compare the SHA-384 that `wasm-ai inspect` prints',
   encrypt: 'compile without it',
 };
@@ -33,7 +32,10 @@ export function configure(command) {
     )
     .option('--dim <name=N>', 'value of a symbolic dim: name=8 or input[axis]=8; repeat', collect)
     .option('--max-heap <MiB>', 'refuse a model that needs more memory (also MAX_HEAP_SIZE)')
-    .option('--quantize <type>', 'not in this version')
+    .option(
+      '--quantize <type>',
+      'f16: round weights to float16, half the package, more peak memory (int8 and int4 are not in this version)',
+    )
     .option('--calibrate <dir>', 'not in this version')
     .option('--sign <key>', 'not in this version')
     .option('--encrypt <keyfile>', 'not in this version');
@@ -58,6 +60,7 @@ export async function run([model], options, io) {
     const { bytes, report } = await compile(onnx, {
       optimize: options.optimize,
       secure: options.secure,
+      quantize: options.quantize,
       dims,
       maxHeapMB: config.MAX_HEAP_SIZE,
     });

@@ -188,7 +188,9 @@ export function topValues(tensor) {
   const count = elementCount(tensor.dims);
   const top = [];
   for (let i = 0; i < count; i++) {
-    const value = valueAt(tensor, i);
+    // int64 and uint64 as they are: a number would lose bits above 2^53.
+    const exact = typeof tensor.data[i] === 'bigint';
+    const value = exact ? tensor.data[i] : valueAt(tensor, i);
     const rank = Number.isNaN(value) ? Infinity : value;
     if (top.length === TOP && !(rank > top[TOP - 1].rank)) continue;
     const place = top.findIndex((other) => rank > other.rank);
@@ -198,8 +200,12 @@ export function topValues(tensor) {
   return top.map(({ i, value }) => ({ index: indexOf(i, tensor.dims), value: finite(value) }));
 }
 
-// JSON has no NaN.
-const finite = (value) => (Number.isFinite(value) ? value : String(value));
+// JSON has no NaN, and its whole numbers are exact up to 2^53 only.
+const finite = (value) => {
+  const number = Number(value);
+  const exact = typeof value === 'bigint' ? Number.isSafeInteger(number) : Number.isFinite(number);
+  return exact ? number : String(value);
+};
 
 const numberText = (value) =>
   typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(6) : String(value);

@@ -85,7 +85,8 @@ test('options of the module that are not known are refused', async () => {
   /** @type {any[]} */
   const rows = [
     [{ optimise: true }, /did you mean optimize\?/],
-    [{ quantize: 'int8' }, /quantize: not in this version/],
+    [{ quantize: 'int8' }, /quantize: int8 is not in this version/],
+    [{ quantize: 'fp16' }, /quantize: must be f16/],
     [{ dims: { batch: '1..8' } }, /ranges/],
     [{ dims: { batch: 1.5 } }, /must be a whole number/],
     [{ maxHeapMB: -1 }, /maxHeapMB: must be whole MiB/],

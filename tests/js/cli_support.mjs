@@ -38,6 +38,8 @@ export const filesOf = (folder) => readdirSync(folder, { recursive: true }).map(
 
 export const FLOAT = 1;
 export const INT64 = 7;
+export const FLOAT16 = 10;
+export const UINT64 = 13;
 
 const slot = ([name, elemType, dims]) => ({
   name,

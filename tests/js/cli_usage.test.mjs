@@ -66,7 +66,10 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
       /ARGUMENT: .*absent\.onnx: cannot read: no such file/,
     ],
     [['compile', folder], /this is a folder/],
-    [['compile', model, '--quantize', 'int8'], /UNSUPPORTED: --quantize: not in this version/],
+    [
+      ['compile', model, '--quantize', 'int8'],
+      /UNSUPPORTED: quantize: int8 is not in this version/,
+    ],
     [['compile', model, '--calibrate', folder], /UNSUPPORTED: --calibrate/],
     [['compile', model, '--sign', 'key.pem'], /UNSUPPORTED: --sign/],
     [['compile', model, '--encrypt', 'key'], /UNSUPPORTED: --encrypt/],

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/sha384.h"
+#include "package/format.h"
 #include "wasmai_compile.h"
 
 #define MODEL "models/digits/digits.onnx"
@@ -17,12 +18,11 @@ static size_t model_size;
 static uint8_t *package;
 static size_t package_size;
 
-static int set_up(void **state) {
-    (void)state;
+static int set_up_with(wai_quantize quantize) {
     model = unit_file(MODEL, &model_size);
     wai_package *compiled;
     wai_diag diag;
-    wai_compile_options options = {.optimize = 1};
+    wai_compile_options options = {.optimize = 1, .quantize = quantize};
     wai_status status = wai_compile(&compiled, (wai_bytes){model, model_size}, &options, &diag);
     if (status != WAI_OK) {
         print_error("%s: %s: %s\n", wai_status_name(status), diag.where, diag.message);
@@ -33,6 +33,17 @@ static int set_up(void **state) {
     package_size = bytes.size;
     wai_package_free(compiled);
     return 0;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return set_up_with(WAI_QUANTIZE_NONE);
+}
+
+/* Constants stored as f16 take another way through the reader. */
+static int set_up_half(void **state) {
+    (void)state;
+    return set_up_with(WAI_QUANTIZE_F16);
 }
 
 static int tear_down(void **state) {
@@ -154,13 +165,17 @@ static void test_package_cut_and_patched(void **state) {
 
 /* Everything before the constants is structure; the reader does not look at
  * the digest, so each change reaches the checks behind it. */
-static void test_package_flipped(void **state) {
-    (void)state;
-    uint64_t data_offset;
-    memcpy(&data_offset, package + 128 + 4 * 24 + 8, sizeof data_offset);
-    assert_true(data_offset < package_size);
+static size_t section_offset(uint32_t kind) {
+    uint64_t offset;
+    memcpy(&offset, package + WAI_FORMAT_HEADER_SIZE + (kind - 1) * WAI_FORMAT_ENTRY_SIZE + 8,
+           sizeof offset);
+    assert_true(offset < package_size);
+    return (size_t)offset;
+}
+
+static void flip(size_t from, size_t to) {
     static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
-    for (size_t at = 0; at < data_offset; at++) {
+    for (size_t at = from; at < to; at++) {
         for (size_t v = 0; v < sizeof values; v++) {
             uint8_t *changed = unit_copy(package, package_size);
             changed[at] = values[v];
@@ -171,6 +186,32 @@ static void test_package_flipped(void **state) {
             }
             free(changed);
         }
+    }
+}
+
+static void test_package_flipped(void **state) {
+    (void)state;
+    flip(0, section_offset(WAI_SECTION_DATA));
+}
+
+/* Storage, type and place of every value. */
+static void test_values_flipped(void **state) {
+    (void)state;
+    size_t from = section_offset(WAI_SECTION_VALUES);
+    size_t to = section_offset(WAI_SECTION_STEPS);
+    flip(from, to);
+    for (size_t at = from; at + WAI_FORMAT_VALUE_WORDS * 4 <= to;
+         at += WAI_FORMAT_VALUE_WORDS * 4) {
+        uint8_t *changed = unit_copy(package, package_size);
+        uint8_t *storage = changed + at + (WAI_FORMAT_VALUE_WORDS - 2) * 4;
+        assert_in_range(*storage, WAI_STORAGE_CONSTANT, WAI_STORAGE_HALF);
+        *storage = *storage == WAI_STORAGE_HALF ? WAI_STORAGE_CONSTANT : WAI_STORAGE_HALF;
+        wai_diag diag;
+        wai_status status = open_and_run(changed, package_size, &diag);
+        if (status != WAI_OK) {
+            assert_refused(status, &diag);
+        }
+        free(changed);
     }
 }
 
@@ -249,5 +290,11 @@ int main(void) {
         cmocka_unit_test(test_onnx_cut),
         cmocka_unit_test(test_onnx_flipped),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    const struct CMUnitTest half_tests[] = {
+        cmocka_unit_test(test_package_runs),
+        cmocka_unit_test(test_values_flipped),
+        cmocka_unit_test(test_open_without_memory),
+    };
+    int failures = cmocka_run_group_tests(tests, set_up, tear_down);
+    return failures + cmocka_run_group_tests(half_tests, set_up_half, tear_down);
 }
