@@ -31,35 +31,50 @@ test('what is imported is imported up to the newest opset, or to where ONNX drop
   }
 });
 
-test('check names each refused operator and says what to do', {
-  skip: !existsSync(COMPILER_WASM) && 'build/wasm/compiler.wasm is not built',
-}, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wasm-ai-check-'));
-  try {
-    for (const [name, reason] of REFUSED_OPERATORS) {
-      const path = join(folder, `${name}.onnx`);
-      writeFileSync(path, modelOf(name));
-      const said = [];
-      const io = {
-        json: () => {},
-        out: (text) => said.push(text),
-        paint: (_color, text) => text,
-      };
-      assert.equal(await check([path], {}, io), 1, name);
-      assert.match(said.join('\n'), new RegExp(`operator ${name} .*\n +hint: `));
-      assert.ok(said.join('\n').includes(reason), said.join('\n'));
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
+const notBuilt = !existsSync(COMPILER_WASM) && 'build/wasm/compiler.wasm is not built';
+
+test('check names each refused operator and says what to do', { skip: notBuilt }, async () => {
+  for (const [name, reason] of REFUSED_OPERATORS) {
+    const said = await checked(name, NEWEST_OPSET);
+    assert.match(said, new RegExp(`operator ${name} .*\n +hint: `));
+    assert.ok(said.includes(reason), said);
   }
 });
 
-/** One node between x and y, float32 [1]. @param {string} opType */
-function modelOf(opType) {
+test('check says from which opset to which an operator is taken', { skip: notBuilt }, async () => {
+  for (const { name, versions, imported } of operators) {
+    if (!imported) continue;
+    const opsets = [versions[0].since, NEWEST_OPSET];
+    for (const opset of opsets.filter((n) => n < imported.first || n > imported.last)) {
+      const said = await checked(name, opset);
+      const range = `supported in opsets ${imported.first} to ${imported.last}, not ${opset}`;
+      assert.ok(said.includes(range), said);
+      assert.match(said, /hint: convert the model with onnx\.version_converter/);
+    }
+  }
+});
+
+/** What `check` prints for a model of this operator, which does not compile. */
+async function checked(opType, opset) {
+  const folder = mkdtempSync(join(tmpdir(), 'wasm-ai-check-'));
+  try {
+    const path = join(folder, 'model.onnx');
+    writeFileSync(path, modelOf(opType, opset));
+    const said = [];
+    const io = { json: () => {}, out: (text) => said.push(text), paint: (_, text) => text };
+    assert.equal(await check([path], {}, io), 1, opType);
+    return said.join('\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** One node between x and y, float32 [1]. @param {string} opType @param {number} opset */
+function modelOf(opType, opset) {
   const type = { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1 }] } } };
   return Model.encode({
     irVersion: 8,
-    opsetImport: [{ domain: '', version: NEWEST_OPSET }],
+    opsetImport: [{ domain: '', version: opset }],
     graph: {
       name: 'one node',
       node: [{ name: 'node', opType, input: ['x'], output: ['y'] }],
