@@ -1,6 +1,6 @@
 // Every operator of ai.onnx is either imported or refused by name with what to do instead.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { COMPILER_WASM } from '../../harness/compiler.mjs';
 import { REFUSED_OPERATORS } from '../../harness/hints.mjs';
 import { Model } from '../../harness/readers/onnx_schema.mjs';
 import { readOperators } from './coverage.mjs';
+import { rowStart } from './tables.mjs';
 
 const NEWEST_OPSET = 22;
 const operators = readOperators();
@@ -28,6 +29,16 @@ test('what is imported is imported up to the newest opset, or to where ONNX drop
   for (const { name, imported, versions } of operators) {
     const end = versions.find(({ deprecated }) => deprecated)?.since ?? NEWEST_OPSET;
     if (imported) assert.ok(imported.last >= end - 1, `${name} ends at opset ${imported.last}`);
+  }
+});
+
+test('OPERATORS.md says what is imported today', () => {
+  const table = readFileSync(new URL('./OPERATORS.md', import.meta.url), 'utf8').split('\n');
+  for (const operator of operators) {
+    assert.ok(
+      table.some((line) => line.startsWith(rowStart(operator))),
+      `${operator.name}: run node tests/conformance/update.mjs`,
+    );
   }
 });
 

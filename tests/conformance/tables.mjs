@@ -116,14 +116,17 @@ const classOf = ({ status, reason, known }) => (status === 'refused' ? reason : 
 /** Text in a table's cell. @param {string} text */
 const cell = (text) => text.replace(/[|<>*_`\\]/g, '\\$&');
 
-function operatorRow({ name, versions, imported, refusal }, results) {
+/** How the row of an operator begins. @param {import('./coverage.mjs').Operator} operator */
+export const rowStart = ({ name, imported, refusal }) =>
+  `| ${name} | ${imported ? `${imported.first} to ${imported.last}` : `none: ${refusal}`} |`;
+
+function operatorRow(operator, results) {
+  const { name, versions } = operator;
   const having = results.filter(({ uses }) => uses.some(({ op }) => op === name));
   const passed = having.filter(passes).flatMap(({ uses }) => uses.filter(({ op }) => op === name));
   const tested = new Set(passed.map(({ opset }) => versionAt(versions, opset)));
   const skips = count(results.filter((r) => !passes(r) && culprits(r).includes(name)).map(classOf));
-  return `| ${[
-    name,
-    imported ? `${imported.first} to ${imported.last}` : `none: ${refusal}`,
+  return `${rowStart(operator)} ${[
     versions
       .map(({ since, deprecated }) => {
         const text = deprecated ? `${since} (deprecated)` : String(since);
