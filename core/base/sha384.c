@@ -44,6 +44,18 @@ static void store(uint8_t *p, uint64_t x) {
     }
 }
 
+/* One round. Callers rotate the names instead of moving the eight words. */
+static void turn(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_t e, uint64_t f,
+                 uint64_t g, uint64_t *h, uint64_t word) {
+    uint64_t sum1 = rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41);
+    uint64_t sum0 = rotate(a, 28) ^ rotate(a, 34) ^ rotate(a, 39);
+    uint64_t choice = (e & f) ^ (~e & g);
+    uint64_t majority = (a & b) ^ (a & c) ^ (b & c);
+    uint64_t t1 = *h + sum1 + choice + word;
+    *d += t1;
+    *h = t1 + sum0 + majority;
+}
+
 static void block(uint64_t h[8], const uint8_t *p) {
     uint64_t w[80];
     for (int i = 0; i < 16; i++) {
@@ -57,15 +69,15 @@ static void block(uint64_t h[8], const uint8_t *p) {
     }
     uint64_t s[8];
     memcpy(s, h, sizeof s);
-    for (int i = 0; i < 80; i++) {
-        uint64_t sum1 = rotate(s[4], 14) ^ rotate(s[4], 18) ^ rotate(s[4], 41);
-        uint64_t sum0 = rotate(s[0], 28) ^ rotate(s[0], 34) ^ rotate(s[0], 39);
-        uint64_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]);
-        uint64_t majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-        uint64_t t1 = s[7] + sum1 + choice + k[i] + w[i];
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + sum0 + majority;
+    for (int i = 0; i < 80; i += 8) {
+        turn(s[0], s[1], s[2], &s[3], s[4], s[5], s[6], &s[7], k[i] + w[i]);
+        turn(s[7], s[0], s[1], &s[2], s[3], s[4], s[5], &s[6], k[i + 1] + w[i + 1]);
+        turn(s[6], s[7], s[0], &s[1], s[2], s[3], s[4], &s[5], k[i + 2] + w[i + 2]);
+        turn(s[5], s[6], s[7], &s[0], s[1], s[2], s[3], &s[4], k[i + 3] + w[i + 3]);
+        turn(s[4], s[5], s[6], &s[7], s[0], s[1], s[2], &s[3], k[i + 4] + w[i + 4]);
+        turn(s[3], s[4], s[5], &s[6], s[7], s[0], s[1], &s[2], k[i + 5] + w[i + 5]);
+        turn(s[2], s[3], s[4], &s[5], s[6], s[7], s[0], &s[1], k[i + 6] + w[i + 6]);
+        turn(s[1], s[2], s[3], &s[4], s[5], s[6], s[7], &s[0], k[i + 7] + w[i + 7]);
     }
     for (int i = 0; i < 8; i++) {
         h[i] += s[i];

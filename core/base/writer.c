@@ -4,18 +4,7 @@
 
 #include "base/checked.h"
 
-static bool reserve(wai_writer *w, size_t more) {
-    size_t wanted;
-    if (w->failed || !wai_add_size(w->size, more, &wanted)) {
-        w->failed = true;
-        return false;
-    }
-    if (wanted <= w->capacity) {
-        return true;
-    }
-    size_t capacity = w->capacity < SIZE_MAX / 4 ? w->capacity * 2 : w->capacity;
-    capacity = capacity > wanted ? capacity : wanted;
-    capacity = capacity > 4096 ? capacity : 4096;
+static bool grow(wai_writer *w, size_t capacity) {
     uint8_t *data = wai_arena_alloc(w->arena, capacity);
     if (data == NULL) {
         w->failed = true;
@@ -27,6 +16,26 @@ static bool reserve(wai_writer *w, size_t more) {
     w->data = data;
     w->capacity = capacity;
     return true;
+}
+
+static bool reserve(wai_writer *w, size_t more) {
+    size_t wanted;
+    if (w->failed || !wai_add_size(w->size, more, &wanted)) {
+        w->failed = true;
+        return false;
+    }
+    if (wanted <= w->capacity) {
+        return true;
+    }
+    size_t capacity = w->capacity < SIZE_MAX / 4 ? w->capacity * 2 : w->capacity;
+    capacity = capacity > wanted ? capacity : wanted;
+    return grow(w, capacity > 4096 ? capacity : 4096);
+}
+
+void wai_write_reserve(wai_writer *w, size_t size) {
+    if (!w->failed && size > w->capacity) {
+        grow(w, size);
+    }
 }
 
 void wai_write_bytes(wai_writer *w, const void *data, size_t size) {

@@ -14,6 +14,9 @@ typedef struct wai_writer {
     bool failed;
 } wai_writer;
 
+/* Room for `size` bytes in all, at once: a buffer that grows leaves its old
+ * ones behind in the arena. */
+void wai_write_reserve(wai_writer *w, size_t size);
 void wai_write_bytes(wai_writer *w, const void *data, size_t size);
 void wai_write_u32(wai_writer *w, uint32_t value);
 void wai_write_u64(wai_writer *w, uint64_t value);

@@ -105,16 +105,28 @@ static void write_half(wai_writer *w, const uint8_t *bytes, size_t size) {
 
 /* Equal constants (shared weights, the zeros and ones that lowerings make)
  * could be written once; only the same value is shared here. */
-static wai_status write_data(wai_writer *w, numbering *n) {
+static size_t place_data(numbering *n) {
+    size_t at = 0;
     for (uint32_t i = 0; i < n->constant_count; i++) {
         const wai_value *value = n->constants[i];
         size_t size = wai_type_size(&value->type);
-        static const uint8_t spare[WAI_SPARE_SIZE];
-        if (w->size > 0xffffff00u - wai_slot_size(size)) {
-            return wai_graph_fail(n->graph, WAI_ERR_LIMIT, "the constants need more than 4 GB");
-        }
-        n->offsets[i] = (uint32_t)w->size;
         n->half[i] = n->graph->half_weights && fits_half(value, size);
+        size_t slot = wai_slot_size(n->half[i] ? size / 2 : size);
+        if (at > 0xffffff00u - slot) {
+            wai_graph_fail(n->graph, WAI_ERR_LIMIT, "the constants need more than 4 GB");
+            return 0;
+        }
+        n->offsets[i] = (uint32_t)at;
+        at += slot;
+    }
+    return at;
+}
+
+static void write_data(wai_writer *w, const numbering *n) {
+    static const uint8_t spare[WAI_SPARE_SIZE];
+    for (uint32_t i = 0; i < n->constant_count; i++) {
+        const wai_value *value = n->constants[i];
+        size_t size = wai_type_size(&value->type);
         if (n->half[i]) {
             write_half(w, value->data, size);
         } else {
@@ -123,7 +135,6 @@ static wai_status write_data(wai_writer *w, numbering *n) {
         wai_write_bytes(w, spare, sizeof spare);
         wai_write_align(w, WAI_ALIGN);
     }
-    return w->failed ? no_memory(n->graph) : WAI_OK;
 }
 
 static void write_value(wai_writer *w, const wai_type *type, uint32_t storage, uint64_t offset) {
@@ -223,7 +234,12 @@ wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *
     for (uint32_t i = 0; i <= WAI_SECTION_COUNT; i++) {
         sections[i] = (wai_writer){.arena = arena};
     }
-    if (number_constants(&n) != WAI_OK || write_data(&sections[WAI_SECTION_DATA], &n) != WAI_OK) {
+    if (number_constants(&n) != WAI_OK) {
+        return graph->status;
+    }
+    /* Weights are most of a package: they go straight to their place. */
+    sections[WAI_SECTION_DATA].size = place_data(&n);
+    if (graph->status != WAI_OK) {
         return graph->status;
     }
     add_name(&sections[WAI_SECTION_STRINGS], "");
@@ -244,9 +260,14 @@ wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *
         wai_write_u64(out, sections[kind].size);
         offset += sections[kind].size;
     }
+    wai_write_reserve(out, offset + sizeof digest);
     for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
         wai_write_align(out, WAI_ALIGN);
-        wai_write_bytes(out, sections[kind].data, sections[kind].size);
+        if (kind == WAI_SECTION_DATA) {
+            write_data(out, &n);
+        } else {
+            wai_write_bytes(out, sections[kind].data, sections[kind].size);
+        }
         out->failed = out->failed || sections[kind].failed;
     }
     wai_write_bytes(out, digest, sizeof digest);
