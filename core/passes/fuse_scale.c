@@ -3,6 +3,9 @@
  * fully_connected, with constants per output channel (BatchNormalization is a
  * pair of them), into weights and bias. Rounding moves: a weight is scaled once
  * instead of every output, so last bits differ.
+ *
+ * A single number may also stand behind transposes and a matmul in between:
+ * attention divides its scores by a root of the depth.
  */
 #include <math.h>
 #include <string.h>
@@ -127,9 +130,40 @@ static wai_value *apply(wai_graph *graph, wai_node *node, uint32_t channels, con
     return wai_emit(graph, node->op, node->params, in, 3);
 }
 
-static bool fuse(wai_graph *graph, wai_node *node, uint32_t constant) {
+static bool is_linear(const wai_node *node) {
+    return node != NULL && (node->op == &wai_op_reshape || node->op == &wai_op_transpose ||
+                            node->op == &wai_op_matmul);
+}
+
+/* What computes `value`, looking through single uses of which each is
+ * multiplied by what its operand is; `side` of a matmul. */
+static wai_node *behind_scale(const wai_value *value, uint32_t side) {
+    const wai_node *node = value->producer;
+    while (wai_value_use_count(value) == 1 && is_linear(node)) {
+        value = node->in[node->op == &wai_op_matmul ? side : 0];
+        node = value->producer;
+    }
+    return wai_value_use_count(value) == 1 ? value->producer : NULL;
+}
+
+static wai_node *behind(const wai_node *node, uint32_t constant, uint32_t attempt) {
+    const wai_value *x = node->in[1 - constant];
+    const uint32_t kind = ((const wai_binary_params *)node->params)->kind;
+    float number;
+    if (attempt == 0) {
+        return wai_pass_behind(x, true);
+    }
+    return wai_pass_scalar(node->in[constant], &number) &&
+                   (kind == WAI_BINARY_MUL || (kind == WAI_BINARY_DIV && constant == 1))
+               ? behind_scale(x, attempt - 1)
+               : NULL;
+}
+
+#define ATTEMPTS 3u /* of `behind` */
+
+static bool fuse(wai_graph *graph, wai_node *node, uint32_t constant, uint32_t attempt) {
     wai_value *x = node->in[1 - constant];
-    wai_node *before = wai_pass_behind(x, true);
+    wai_node *before = behind(node, constant, attempt);
     if (before == NULL || !wai_value_is_constant(node->in[constant]) ||
         !wai_type_equal(&x->type, &node->out[0]->type) || !has_raw_weights(before)) {
         return false;
@@ -147,7 +181,7 @@ static bool fuse(wai_graph *graph, wai_node *node, uint32_t constant) {
     if (scaled == NULL) {
         return false;
     }
-    /* `before` may be followed by a reshape, whose output then stays. */
+    /* What stands between `before` and here stays. */
     bool direct = x == before->out[0];
     wai_pass_replace(graph, before, scaled);
     wai_pass_replace(graph, node, direct ? scaled : x);
@@ -158,8 +192,9 @@ wai_status wai_pass_fuse_scale(wai_graph *graph) {
     wai_node *next;
     for (wai_node *node = graph->first; node != NULL && graph->status == WAI_OK; node = next) {
         next = node->next;
-        if (node->op == &wai_op_binary && !fuse(graph, node, 1)) {
-            fuse(graph, node, 0);
+        bool done = node->op != &wai_op_binary;
+        for (uint32_t i = 0; !done && i < 2 * ATTEMPTS; i++) {
+            done = fuse(graph, node, 1 - i % 2, i / 2);
         }
     }
     graph->cursor = NULL;
