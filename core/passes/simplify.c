@@ -252,6 +252,17 @@ static wai_value *simplify_broadcasting(wai_graph *graph, wai_node *node) {
     return NULL;
 }
 
+/* The only slice of an axis of 1 is all there is. */
+static wai_value *simplify_gather(wai_graph *graph, wai_node *node) {
+    const uint32_t axis = ((const wai_gather_params *)node->params)->axis;
+    const wai_type *out = &node->out[0]->type;
+    double index;
+    return node->in[0]->type.dims[axis] == 1 && wai_type_count(&node->in[1]->type) == 1 &&
+                   wai_pass_uniform(node->in[1], &index) && (index == 0 || index == -1)
+               ? wai_emit_reshape(graph, node->in[0], out->rank, out->dims)
+               : NULL;
+}
+
 static const struct {
     const wai_op *op;
     rule apply;
@@ -259,6 +270,7 @@ static const struct {
     {&wai_op_reshape, simplify_reshape},
     {&wai_op_transpose, simplify_transpose},
     {&wai_op_slice, simplify_slice},
+    {&wai_op_gather, simplify_gather},
     {&wai_op_cast, simplify_cast},
     {&wai_op_expand, simplify_same_type},
     {&wai_op_tile, simplify_same_type},

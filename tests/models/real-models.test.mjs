@@ -34,10 +34,15 @@ const MODELS = [
 // Run and shown, but not counted as failures: their case.json was written without the range of the
 // outputs (max_abs 0), which leaves a tolerance of 1e-6 for numbers up to 24. The stream, which holds
 // the same step, is judged by its measured range.
+// Off a float64 evaluation of the same step, at most: gtcrn ours 7.9e-6, the reference (onnxruntime 1.30)
+// 4.4e-6, onnxruntime 1.21 5.1e-6; silero ours 1.8e-6, both of theirs 0.8e-6. It comes from the
+// convolutions' sums of up to 400 products: one f32 each in XNNPACK, with a rounding of every product,
+// where theirs are several and fused (2.3 times the error behind silero's first such layer). Gates,
+// activations and layouts add nothing: the same with and without --optimize.
 const BELOW_ROUNDING = {
   'gtcrn-stream-simple/ref_step':
-    'allowed 1e-6, ours 3.7e-6; onnxruntime 1.21 itself is 2.9e-6 off',
-  'silero-vad-ifless/ref_step': 'allowed 1e-6, ours 1.6e-6 at 3 of 256 elements',
+    'allowed 1e-6, ours 3.7e-6; its reference itself is 4.4e-6 off float64',
+  'silero-vad-ifless/ref_step': 'allowed 1e-6, ours 1.6e-6 at 3 of 256 elements (up to 17)',
 };
 
 const RUNNERS = [
