@@ -39,8 +39,7 @@ static bool counts_up(const wai_value *value, uint32_t n) {
 static wai_value *one_hot_of(const wai_value *value, uint32_t n) {
     const wai_node *cast = wai_pass_producer(value, &wai_op_cast);
     const wai_node *equal = cast != NULL ? wai_pass_producer(cast->in[0], &wai_op_compare) : NULL;
-    if (equal == NULL ||
-        ((const wai_compare_params *)equal->params)->kind != WAI_COMPARE_EQUAL) {
+    if (equal == NULL || ((const wai_compare_params *)equal->params)->kind != WAI_COMPARE_EQUAL) {
         return NULL;
     }
     for (uint32_t i = 0; i < 2; i++) {
@@ -87,9 +86,9 @@ static wai_value *table_of(wai_graph *graph, const wai_node *node) {
 
 static wai_value *fuse(wai_graph *graph, wai_node *node) {
     const wai_fully_connected_params *p = node->params;
-    const bool raw = p->packed == 0 && wai_value_is_constant(node->in[1]) &&
-                     (node->in_count < 3 || node->in[2] == NULL ||
-                      wai_value_is_constant(node->in[2]));
+    const bool raw =
+        p->packed == 0 && wai_value_is_constant(node->in[1]) &&
+        (node->in_count < 3 || node->in[2] == NULL || wai_value_is_constant(node->in[2]));
     wai_value *x = raw ? one_hot_of(node->in[0], p->in_features) : NULL;
     wai_value *table = x != NULL ? table_of(graph, node) : NULL;
     if (table == NULL) {

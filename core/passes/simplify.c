@@ -267,20 +267,13 @@ static const struct {
     const wai_op *op;
     rule apply;
 } rules[] = {
-    {&wai_op_reshape, simplify_reshape},
-    {&wai_op_transpose, simplify_transpose},
-    {&wai_op_slice, simplify_slice},
-    {&wai_op_gather, simplify_gather},
-    {&wai_op_cast, simplify_cast},
-    {&wai_op_expand, simplify_same_type},
-    {&wai_op_tile, simplify_same_type},
-    {&wai_op_pad, simplify_same_type},
-    {&wai_op_concat, simplify_concat},
-    {&wai_op_resize, simplify_resize},
-    {&wai_op_clamp, simplify_clamp},
-    {&wai_op_unary, sink_reshape},
-    {&wai_op_binary, simplify_binary},
-    {&wai_op_compare, simplify_broadcasting},
+    {&wai_op_reshape, simplify_reshape},    {&wai_op_transpose, simplify_transpose},
+    {&wai_op_slice, simplify_slice},        {&wai_op_gather, simplify_gather},
+    {&wai_op_cast, simplify_cast},          {&wai_op_expand, simplify_same_type},
+    {&wai_op_tile, simplify_same_type},     {&wai_op_pad, simplify_same_type},
+    {&wai_op_concat, simplify_concat},      {&wai_op_resize, simplify_resize},
+    {&wai_op_clamp, simplify_clamp},        {&wai_op_unary, sink_reshape},
+    {&wai_op_binary, simplify_binary},      {&wai_op_compare, simplify_broadcasting},
     {&wai_op_where, simplify_broadcasting},
 };
 
