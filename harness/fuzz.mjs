@@ -101,10 +101,12 @@ async function makeSeeds() {
   let packages = 0;
   models.forEach((bytes, i) => {
     fs.writeFileSync(path.join(dir, `corpus-onnx/seed-${i}`), bytes);
-    for (const optimize of [false, true]) {
-      const { bytes: pack } = compiler.compile(bytes, { optimize });
+    /** @type {import('./compiler.mjs').CompileRequest[]} */
+    const ways = [{}, { optimize: true }, { optimize: true, quantize: 'f16' }];
+    for (const [way, request] of ways.entries()) {
+      const { bytes: pack } = compiler.compile(bytes, request);
       if (!pack) continue;
-      fs.writeFileSync(path.join(dir, `corpus-package/seed-${i}-${Number(optimize)}`), pack);
+      fs.writeFileSync(path.join(dir, `corpus-package/seed-${i}-${way}`), pack);
       packages++;
     }
   });

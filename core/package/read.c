@@ -2,8 +2,8 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
-#include "ops/half.h"
 #include "package/format.h"
+#include "package/widen.h"
 
 typedef struct section {
     const uint8_t *data;
@@ -207,10 +207,7 @@ static wai_status widen_values(reader *r, wai_program *p) {
             return wai_fail(r->diag, WAI_ERR_MEMORY, "package",
                             "no memory for %zu weights that are stored as float16", count);
         }
-        const uint16_t *from = (const uint16_t *)(const void *)(p->data + v->offset);
-        for (size_t k = 0; k < count; k++) {
-            to[k] = wai_half_to_float(from[k]);
-        }
+        wai_widen(to, (const uint16_t *)(const void *)(p->data + v->offset), count);
         v->widened = (const uint8_t *)to;
     }
     return WAI_OK;

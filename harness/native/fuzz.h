@@ -153,6 +153,49 @@ static inline wai_status fuzz_run(wai_session *session, wai_diag *diag) {
     return status;
 }
 
+/* An output of the type of input `index`, another one for each input where there
+ * are several, or WAI_NO_OUTPUT. */
+static inline uint32_t fuzz_output_like(const wai_session *session, uint32_t index) {
+    wai_tensor in, out;
+    uint32_t count = wai_session_output_count(session);
+    wai_session_input(session, index, &in);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t o = (index + 1 + k) % count;
+        wai_session_output(session, o, &out);
+        if (out.dtype == in.dtype && out.rank == in.rank &&
+            memcmp(out.dims, in.dims, sizeof in.dims) == 0) {
+            return o;
+        }
+    }
+    return WAI_NO_OUTPUT;
+}
+
+/* After a run: outputs become inputs wherever that is possible, whatever the
+ * package says about their places, and must arrive whole. */
+static inline void fuzz_carry(wai_session *session, wai_diag *diag) {
+    uint32_t from[WAI_MAX_IO];
+    uint8_t *wanted[WAI_MAX_IO] = {NULL};
+    wai_tensor tensor;
+    uint32_t count = wai_session_input_count(session);
+    for (uint32_t i = 0; i < count; i++) {
+        from[i] = fuzz_output_like(session, i);
+        if (from[i] != WAI_NO_OUTPUT) {
+            wai_session_output(session, from[i], &tensor);
+            wanted[i] = fuzz_copy(tensor.data, tensor.size);
+        }
+    }
+    if (wai_session_carry(session, from, diag) != WAI_OK) {
+        fuzz_crash("carry failed", diag);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        wai_session_input(session, i, &tensor);
+        if (wanted[i] != NULL && memcmp(tensor.data, wanted[i], tensor.size) != 0) {
+            fuzz_crash("carry gave other bytes", diag);
+        }
+        free(wanted[i]);
+    }
+}
+
 /* Open and run under the memory limit. `package` must be aligned. */
 static inline wai_status fuzz_open_and_run(wai_bytes package, wai_diag *diag) {
     fuzz_memory memory = {0, 0};
@@ -164,6 +207,9 @@ static inline wai_status fuzz_open_and_run(wai_bytes package, wai_diag *diag) {
     if (status == WAI_OK && fuzz_is_quick(package, &allocator)) {
         status = fuzz_run(session, diag);
         fuzz_judge(status, diag);
+        if (status == WAI_OK) {
+            fuzz_carry(session, diag);
+        }
     }
     wai_session_close(session);
     if (memory.blocks != 0) {
