@@ -10,7 +10,7 @@ import { ensureNodeModules } from '../toolchain/node_modules.mjs';
 import { failSetup } from '../toolchain/setup.mjs';
 import { describePython, exported } from './exporter.mjs';
 import { MODELS, PENDING } from './models.mjs';
-import { play } from './play.mjs';
+import { play, readMeta } from './play.mjs';
 
 const USAGE = `npm run exports -- [NAME...]     models whose names contain one of these; default: all
   --chromium      run in Chromium too
@@ -56,26 +56,47 @@ async function main() {
   step(await describePython());
   const runners = [values.runner, ...(values.chromium ? ['chromium'] : [])];
   const rows = [];
-  for (const { family, name } of chosen) {
-    step(name);
-    for (const runner of runners) rows.push(await tryOne(family, name, runner, repeat));
+  for (const model of chosen) {
+    step(model.name);
+    for (const runner of runners) rows.push(...(await tryModel(model, runner, repeat)));
   }
   report(rows, values.json);
   return rows.some(({ failed }) => failed) ? 1 : 0;
 }
 
-async function tryOne(family, name, runner, repeat) {
-  const pending = PENDING[name];
-  const row = { name, runner, pending, failed: false, wrong: /** @type {string[]} */ ([]) };
+/** One row, or two where dims are open: a package for each set of dims, and one for all of them. */
+async function tryModel({ family, name }, runner, repeat) {
+  const row = (label) => ({
+    name: label,
+    runner,
+    pending: PENDING[label],
+    wrong: [],
+    failed: false,
+  });
+  let folder;
   try {
-    Object.assign(row, await play(await exported(family, name), runner, { repeat }));
+    folder = await exported(family, name);
+  } catch (error) {
+    const why = error.message.trim().split('\n').pop();
+    return [{ ...row(name), wrong: [why], failed: true }];
+  }
+  const rows = [await tryOne(row(name), folder, { runner, repeat, ranges: false })];
+  if (Object.keys(readMeta(folder).ranges).length > 0) {
+    rows.push(await tryOne(row(`${name} ranges`), folder, { runner, repeat, ranges: true }));
+  }
+  return rows;
+}
+
+async function tryOne(row, folder, options) {
+  try {
+    Object.assign(row, await play(folder, options));
   } catch (error) {
     row.wrong.push(error instanceof WasmAIError ? `${error.code} ${error.message}` : error.message);
   }
-  if (pending && row.wrong.length === 0) row.wrong.push('passes now: take it out of PENDING');
-  else if (pending) return row;
+  if (row.pending && row.wrong.length > 0) return row;
+  if (row.pending) row.wrong.push('passes now: take it out of PENDING');
   row.failed = row.wrong.length > 0;
-  for (const line of row.wrong.slice(0, 5)) step(`  ${line}`);
+  for (const line of row.wrong.slice(0, 5)) step(`  ${row.name}: ${line}`);
   return row;
 }
 

@@ -28,35 +28,44 @@ import { openRunner } from '../runners/index.mjs';
  */
 
 /**
- * @param {string} folder  of exporter.mjs @param {string} runnerName
- * @param {{ repeat: number }} options  repeat: runs of the last case, for the latency
+ * @param {string} folder  of exporter.mjs
+ * @param {{ runner: string, repeat: number, ranges: boolean }} options  repeat: runs of the last case,
+ *   for the latency; ranges: one package for all dims, with bounds, instead of one for each set of dims
  * @returns {Promise<Result>}
  */
-export async function play(folder, runnerName, { repeat }) {
+export async function play(folder, { runner: runnerName, repeat, ranges }) {
   const onnx = new Uint8Array(readFileSync(join(folder, 'model.onnx')));
-  const { tolerance, cases } = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8'));
+  const meta = readMeta(folder);
+  /** @type {ExportCase[]} */
+  const cases = meta.cases;
+  const bounds = Object.entries(meta.ranges).map(([name, [least, most]]) => [
+    name,
+    `${least}..${most}`,
+  ]);
+  const dimsOf = (i) => (ranges ? Object.fromEntries(bounds) : cases[i].dims);
+  const same = (i, j) => JSON.stringify(dimsOf(i)) === JSON.stringify(dimsOf(j));
   const result = newResult();
-  const judge = (name, want, have) => judgeOutput(result, tolerance, name, want, have);
   /** @type {any} one session as long as the dims are the same */
   let runner = null;
-  let made = '';
+  /** @type {Record<string, HostTensor>} */
+  let before = {};
+  let carry = {};
   try {
-    /** @type {Record<string, HostTensor>} */
-    let before = {};
-    for (const [i, one] of /** @type {ExportCase[]} */ (cases).entries()) {
-      if (made !== JSON.stringify(one.dims)) {
+    for (const [i, one] of cases.entries()) {
+      if (i === 0 || !same(i - 1, i)) {
         await runner?.close();
-        runner = await openRunner(runnerName, await build(onnx, one.dims, result), {
-          where: 'package',
-        });
-        made = JSON.stringify(one.dims);
+        const bytes = await build(onnx, dimsOf(i), result);
+        runner = await openRunner(runnerName, bytes, { where: 'package' });
       }
-      const { outputs, times } = await runner.run(feeds(folder, one, before, runner.inputs), {
-        repeat: i === cases.length - 1 ? repeat : 1,
-      });
+      const feeds = feedsOf(folder, one, before, runner.inputs, carry);
+      // What is fed back stays inside the session; for the last case it comes from outside.
+      carry = i < cases.length - 2 && same(i, i + 1) ? carried(cases[i + 1]) : {};
+      const last = i === cases.length - 1;
+      const { outputs, times } = await runner.run(feeds, { repeat: last ? repeat : 1, carry });
       result.runMs = Math.min(...times);
       for (const [name, { file }] of Object.entries(one.outputs)) {
-        judge(`${name} of case ${i}`, readTensor(folder, file), outputs[name]);
+        const want = readTensor(folder, file);
+        judgeOutput(result, meta.tolerance, `${name} of case ${i}`, want, outputs[name]);
       }
       before = outputs;
     }
@@ -64,6 +73,17 @@ export async function play(folder, runnerName, { repeat }) {
     await runner?.close();
   }
   return result;
+}
+
+/** What export.py says of the model. @param {string} folder */
+export function readMeta(folder) {
+  return JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8'));
+}
+
+/** Input -> output of the case before. @param {ExportCase} one */
+function carried({ inputs }) {
+  const from = Object.entries(inputs).filter(([, { carry }]) => carry);
+  return Object.fromEntries(from.map(([name, { carry }]) => [name, carry]));
 }
 
 /** @returns {Result} */
@@ -89,10 +109,11 @@ function readTensor(folder, file) {
   return readNpy(new Uint8Array(readFileSync(join(folder, file))), file);
 }
 
-/** The exporter leaves out inputs that nothing depends on. */
-function feeds(folder, { inputs }, before, wanted) {
+/** The exporter leaves out inputs that nothing depends on; the session has those that it carried. */
+function feedsOf(folder, { inputs }, before, wanted, here) {
   const tensors = {};
   for (const { name } of wanted) {
+    if (Object.hasOwn(here, name)) continue;
     const { file, carry } = inputs[name];
     tensors[name] = carry ? before[carry] : readTensor(folder, file);
   }
