@@ -67,7 +67,7 @@ typedef struct wai_compile_options {
 typedef struct wai_package wai_package;
 
 /*
- * Compile `onnx` (one ModelProto, opsets up to 22 of ai.onnx).
+ * Compile `onnx` (one ModelProto, opsets up to 23 of ai.onnx).
  * MALFORMED: the bytes break the ONNX format or its rules. UNSUPPORTED: valid,
  * but an operator, attribute, dtype or dynamic shape is not covered; diag.where
  * names the node. LIMIT: past a number in limits.h or options->limits.

@@ -10,7 +10,7 @@
 /* ---- opset ---- */
 
 #define FIRST_OPSET 1
-#define LAST_OPSET  22
+#define LAST_OPSET  23
 
 static wai_status find_opset(wai_importer *im) {
     im->graph->scope = "opset_import";

@@ -69,14 +69,17 @@ wai_value *wai_attention_extend(wai_lower *l, wai_value *past, wai_value *x, con
     return wai_emit(l->graph, &wai_op_concat, &p, in, 2);
 }
 
-wai_value *wai_attention_causal(wai_lower *l, uint32_t queries, uint32_t keys, uint32_t past) {
+wai_value *wai_attention_causal(wai_lower *l, uint32_t queries, uint32_t keys, wai_value *past,
+                                uint32_t axis) {
     wai_graph *g = l->graph;
-    if (keys <= past || keys - past <= 1) {
+    if (wai_lower_failed(l) || keys <= (past != NULL ? past->type.dims[axis] : 0) + 1) {
         return NULL;
     }
     const uint32_t column[] = {queries, 1};
     wai_value *s = wai_emit_reshape(g, wai_lower_iota(l, WAI_I32, queries), 2, column);
-    s = wai_emit_binary(g, WAI_BINARY_ADD, s, wai_emit_scalar(g, WAI_I32, past));
+    if (past != NULL) {
+        s = wai_emit_binary(g, WAI_BINARY_ADD, s, wai_lower_extent(l, past, axis, WAI_I32));
+    }
     return wai_lower_compare_of(l, WAI_COMPARE_LESS_OR_EQUAL, wai_lower_iota(l, WAI_I32, keys), s);
 }
 

@@ -31,8 +31,10 @@ wai_value *wai_attention_scale(wai_lower *l, wai_value *x, float scale);
 /* [B,K,P,D] and [B,K,S,D] -> [B,K,P+S,D]; past may be NULL. */
 wai_value *wai_attention_extend(wai_lower *l, wai_value *past, wai_value *x, const char *what);
 
-/* Key t is visible to query s where t <= s + past: bool[S,T], or NULL where all are. */
-wai_value *wai_attention_causal(wai_lower *l, uint32_t queries, uint32_t keys, uint32_t past);
+/* Key t is visible to query s where t <= s + past, dim `axis` of the cache `past` or
+ * 0 without one: bool[S,T], or NULL where all are. */
+wai_value *wai_attention_causal(wai_lower *l, uint32_t queries, uint32_t keys, wai_value *past,
+                                uint32_t axis);
 
 /* 0 where `open`, else `shut`. */
 wai_value *wai_attention_bias(wai_lower *l, wai_value *open, float shut);

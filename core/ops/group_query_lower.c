@@ -17,10 +17,11 @@
 enum { Q, K, V, PAST_K, PAST_V, LENGTHS, TOTAL, COS, SIN, POSITIONS, BIAS, INPUTS };
 
 typedef struct group {
-    uint32_t batch, heads, kv_heads, size; /* size: of a head                 */
-    uint32_t queries, past, keys;          /* S; dims of the caches: P and T  */
-    wai_value *before;                     /* i32[B,1]: old keys in the cache */
-    wai_value *places;                     /* i32[B or 1,S]: of the queries   */
+    uint32_t batch, heads, kv_heads, size;     /* size: of a head                 */
+    uint32_t queries, past, keys;              /* S; dims of the caches: P and T  */
+    wai_value *queries_of, *past_of, *keys_of; /* the same as i32 scalars     */
+    wai_value *before;                         /* i32[B,1]: old keys in the cache */
+    wai_value *places;                         /* i32[B or 1,S]: of the queries   */
 } group;
 
 static wai_value *number(wai_lower *l, int64_t value) {
@@ -102,12 +103,19 @@ static bool read_lengths(wai_lower *l, group *g) {
         }
     }
     g->keys = wai_lower_dim(l, keys, "the number of keys");
+    g->queries_of = wai_lower_extent(l, l->in[Q], 1, WAI_I32);
+    g->past_of = g->past != 0 ? wai_lower_extent(l, past_k, 2, WAI_I32) : number(l, 0);
+    g->keys_of = keys == (int64_t)g->past ? g->past_of
+                 : keys == (int64_t)g->past + g->queries
+                     ? i32(l, WAI_BINARY_ADD, g->past_of, g->queries_of)
+                     : number(l, keys);
     const uint32_t column[] = {g->batch, 1}, row[] = {1, g->queries};
     if (g->past == 0) {
         g->before = wai_emit_reshape(l->graph, number(l, 0), 2, (const uint32_t[]){1, 1});
     } else {
         lengths = wai_emit_reshape(l->graph, lengths, 2, column);
-        lengths = i32(l, WAI_BINARY_ADD, lengths, number(l, 1 - (int64_t)g->queries));
+        lengths = i32(l, WAI_BINARY_ADD, lengths, number(l, 1));
+        lengths = i32(l, WAI_BINARY_SUB, lengths, g->queries_of);
         g->before = i32(l, WAI_BINARY_MAX, lengths, number(l, 0));
     }
     wai_value *steps = wai_emit_reshape(l->graph, wai_lower_iota(l, WAI_I32, g->queries), 2, row);
@@ -123,15 +131,14 @@ static wai_value *cache_rows(wai_lower *l, const group *g) {
     wai_graph *graph = l->graph;
     const uint32_t row[] = {1, g->keys};
     wai_value *t = wai_emit_reshape(graph, wai_lower_iota(l, WAI_I32, g->keys), 2, row);
-    wai_value *end = i32(l, WAI_BINARY_ADD, g->before, number(l, g->queries));
+    wai_value *end = i32(l, WAI_BINARY_ADD, g->before, g->queries_of);
     wai_value *is_new =
         i32(l, WAI_BINARY_AND, wai_lower_compare_of(l, WAI_COMPARE_GREATER_OR_EQUAL, t, g->before),
             wai_lower_compare_of(l, WAI_COMPARE_LESS, t, end));
-    wai_value *moved =
-        i32(l, WAI_BINARY_SUB, i32(l, WAI_BINARY_ADD, t, number(l, g->past)), g->before);
-    wai_value *old = i32(l, WAI_BINARY_MIN, t, number(l, (int64_t)g->past - 1));
+    wai_value *moved = i32(l, WAI_BINARY_SUB, i32(l, WAI_BINARY_ADD, t, g->past_of), g->before);
+    wai_value *old = i32(l, WAI_BINARY_MIN, t, i32(l, WAI_BINARY_SUB, g->past_of, number(l, 1)));
     wai_value *rows = wai_lower_where_of(l, is_new, moved, old);
-    wai_value *too_many = wai_lower_compare_of(l, WAI_COMPARE_GREATER, end, number(l, g->keys));
+    wai_value *too_many = wai_lower_compare_of(l, WAI_COMPARE_GREATER, end, g->keys_of);
     too_many =
         i32(l, WAI_BINARY_MUL, wai_emit_cast(graph, too_many, WAI_I32), number(l, WAI_MAX_DIM / 2));
     return i32(l, WAI_BINARY_ADD, rows, too_many);

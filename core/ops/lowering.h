@@ -9,6 +9,10 @@
  * as all of these. */
 wai_value *wai_lower_iota(wai_lower *l, wai_dtype dtype, uint32_t count);
 
+/* Dim `axis` of x as a scalar: a constant that knows where it is from, which a
+ * number out of x->type is not. */
+wai_value *wai_lower_extent(wai_lower *l, wai_value *x, uint32_t axis, wai_dtype dtype);
+
 wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b);
 wai_value *wai_lower_where_of(wai_lower *l, wai_value *condition, wai_value *a, wai_value *b);
 

@@ -84,9 +84,10 @@ static bool read_options(wai_lower *l, options *o) {
     return !wai_lower_failed(l);
 }
 
-/* Scores of q[B,S,H*D] and heads k, v [B,H,T,*], which hold the past already. */
+/* Scores of q[B,S,H*D] and heads k, v [B,H,T,*], which hold the past already; it
+ * is dim `axis` of `past`. */
 static wai_value *attend(wai_lower *l, const options *o, wai_value *q, wai_value *k, wai_value *v,
-                         wai_value *mask, wai_value *bias, uint32_t past) {
+                         wai_value *mask, wai_value *bias, wai_value *past, uint32_t axis) {
     if (q == NULL || k == NULL || v == NULL || wai_lower_failed(l)) {
         return NULL;
     }
@@ -98,7 +99,7 @@ static wai_value *attend(wai_lower *l, const options *o, wai_value *q, wai_value
         .k = k,
         .v = v,
         .bias = add(l, bias, read_mask(l, mask, &e, o->shut)),
-        .visible = o->causal ? wai_attention_causal(l, e.queries, e.keys, past) : NULL,
+        .visible = o->causal ? wai_attention_causal(l, e.queries, e.keys, past, axis) : NULL,
     };
     return wai_attention_join(l, wai_attention_emit(l, &a));
 }
@@ -186,8 +187,7 @@ static void attention(wai_lower *l, wai_value *x, wai_value *weights, wai_value 
     k = wai_attention_extend(l, past_part(l, past, 0), k, "past");
     v = wai_attention_extend(l, past_part(l, past, 1), v, "past");
     l->out[0] = attend(l, &o, parts[0], k, v, wai_lower_optional(l, mask),
-                       scores_bias != 0 ? wai_lower_optional(l, scores_bias) : NULL,
-                       past != NULL && past->type.rank == 5 ? past->type.dims[3] : 0);
+                       scores_bias != 0 ? wai_lower_optional(l, scores_bias) : NULL, past, 3);
     if (wai_lower_wants(l, 1)) {
         l->out[1] = present(l, k, v);
     }
@@ -314,8 +314,8 @@ void wai_lower_multi_head_attention(wai_lower *l) {
     }
     k = wai_attention_extend(l, past_k, k, "past_key");
     v = wai_attention_extend(l, past_v, v, "past_value");
-    l->out[0] = attend(l, &o, in[0], k, v, wai_lower_optional(l, 4), wai_lower_optional(l, 5),
-                       past_k != NULL && past_k->type.rank == 4 ? past_k->type.dims[2] : 0);
+    l->out[0] =
+        attend(l, &o, in[0], k, v, wai_lower_optional(l, 4), wai_lower_optional(l, 5), past_k, 2);
     wai_value *further[] = {NULL, k, v};
     for (uint32_t i = 1; i < l->out_count && i < 3; i++) {
         l->out[i] = further[i];

@@ -89,12 +89,12 @@ static void emit_statistics(wai_lower *l, wai_value *x, const wai_layer_norm_par
     }
 }
 
-/* Also SimplifiedLayerNormalization, which is onnxruntime's name of RMS norm. */
+/* Also RMSNormalization, which onnxruntime called SimplifiedLayerNormalization. */
 void wai_lower_layer_norm(wai_lower *l) {
     wai_value *x = wai_lower_input(l, 0), *scale = wai_lower_input(l, 1);
     wai_value *bias = wai_lower_optional(l, 2);
     wai_layer_norm_params p = {.epsilon = wai_attr_float(l, "epsilon", 1e-5f),
-                               .rms = strcmp(l->op_type, "SimplifiedLayerNormalization") == 0};
+                               .rms = strcmp(l->op_type, "LayerNormalization") != 0};
     const int64_t axis = wai_attr_int(l, "axis", -1);
     read_stash_type(l);
     if (!check_float(l, x, 1)) {

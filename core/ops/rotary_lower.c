@@ -193,3 +193,8 @@ void wai_lower_microsoft_rotary_embedding(wai_lower *l) {
     wai_value *positions = wai_lower_input(l, 1);
     rotary_embedding(l, wai_lower_input(l, 2), wai_lower_input(l, 3), positions);
 }
+
+/* X, cos, sin, and positions or none: caches are [B,S,R/2] then. Since opset 23. */
+void wai_lower_rotary_embedding(wai_lower *l) {
+    rotary_embedding(l, wai_lower_input(l, 1), wai_lower_input(l, 2), wai_lower_optional(l, 3));
+}

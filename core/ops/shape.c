@@ -3,8 +3,7 @@
 #include "ops/shape.h"
 
 #include "base/limits.h"
-#include "onnx/lower.h"
-#include "ops/emit.h"
+#include "ops/lowering.h"
 
 static const wai_field fields[] = {
     WAI_FIELD(wai_shape_params, WAI_FIELD_U32, start),
@@ -61,6 +60,14 @@ static wai_value *emit_shape(wai_lower *l, wai_value *x, uint32_t start, uint32_
         dims[i - start] = x->type.dims[i];
     }
     return wai_emit_known(l->graph, &wai_op_shape, &params, &x, 1, dims);
+}
+
+wai_value *wai_lower_extent(wai_lower *l, wai_value *x, uint32_t axis, wai_dtype dtype) {
+    if (x == NULL || wai_lower_failed(l)) {
+        return NULL;
+    }
+    wai_value *dim = emit_shape(l, x, axis, axis + 1);
+    return wai_emit_cast(l->graph, wai_emit_reshape(l->graph, dim, 0, NULL), dtype);
 }
 
 static wai_value *emit_list(wai_lower *l, wai_dtype dtype, const void *data, uint32_t count) {
