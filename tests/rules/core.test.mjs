@@ -146,7 +146,24 @@ test('onnx.def is alphabetical, unique, and names lowerings that exist', () => {
   assert.deepEqual(names, [...new Set(names)].sort());
   const sources = code.filter((file) => file.endsWith('.c')).map(text);
   for (const [, name, symbol, first, last] of rows) {
-    assert.ok(Number(first) >= 1 && Number(first) <= Number(last) && Number(last) <= 22, name);
+    assert.ok(Number(first) >= 1 && Number(first) <= Number(last) && Number(last) <= 23, name);
+    const definition = new RegExp(`^void wai_lower_${symbol}\\(wai_lower \\*\\w+\\) \\{`, 'm');
+    assert.ok(
+      sources.some((source) => definition.test(source)),
+      `wai_lower_${symbol}`,
+    );
+  }
+});
+
+test('microsoft.def is alphabetical, unique, and names lowerings that exist', () => {
+  const rows = [
+    ...text('core/onnx/microsoft.def').matchAll(/^WAI_MICROSOFT\("(\w+)", (\w+)\)$/gm),
+  ];
+  const names = rows.map((row) => row[1]);
+  assert.ok(names.length > 30);
+  assert.deepEqual(names, [...new Set(names)].sort());
+  const sources = code.filter((file) => file.endsWith('.c')).map(text);
+  for (const [, , symbol] of rows) {
     const definition = new RegExp(`^void wai_lower_${symbol}\\(wai_lower \\*\\w+\\) \\{`, 'm');
     assert.ok(
       sources.some((source) => definition.test(source)),
