@@ -44,6 +44,9 @@ export const DTYPES = [
     short: 'f8e5m2fnuz',
     array: Uint8Array,
   },
+  // One element per byte.
+  { name: 'uint4', number: 18, onnx: 21, npy: 'u1', short: 'u4', array: Uint8Array },
+  { name: 'int4', number: 19, onnx: 22, npy: 'i1', short: 'i4', array: Int8Array },
 ];
 
 /** @param {'name' | 'number' | 'onnx' | 'npy' | 'short'} key @returns {Map<any, DtypeRow>} */

@@ -33,6 +33,8 @@ const DTYPES = [
   { name: 'float8e4m3fnuz', size: 1, array: Uint8Array, accepts: [] },
   { name: 'float8e5m2', size: 1, array: Uint8Array, accepts: [] },
   { name: 'float8e5m2fnuz', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'uint4', size: 1, array: Uint8Array, accepts: [] },
+  { name: 'int4', size: 1, array: Int8Array, accepts: [] },
 ];
 
 /** @type {Map<string, DTypeRow>} */

@@ -17,7 +17,9 @@ export type DType =
   | 'float8e4m3fn'
   | 'float8e4m3fnuz'
   | 'float8e5m2'
-  | 'float8e5m2fnuz';
+  | 'float8e5m2fnuz'
+  | 'uint4'
+  | 'int4';
 
 /** Float16Array, by its shape: older TypeScript has no such name. */
 export interface Float16Values extends ArrayBufferView {
@@ -28,7 +30,9 @@ export interface Float16Values extends ArrayBufferView {
 
 /**
  * float16 comes as a Float16Array where there is one, else as a Uint16Array of bits, and may be
- * given as either; int64 and uint64 are exact, as BigInt; bool is a Uint8Array; bfloat16 is a Uint16Array of bits and the 8-bit floats are Uint8Arrays of bits.
+ * given as either; int64 and uint64 are exact, as BigInt; bool is a Uint8Array; bfloat16 is a
+ * Uint16Array of bits and the 8-bit floats are Uint8Arrays of bits; uint4 (Uint8Array) and int4
+ * (Int8Array) have one element per byte.
  */
 export type TypedArray =
   | Float32Array

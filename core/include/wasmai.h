@@ -79,7 +79,9 @@ typedef enum wai_dtype {
     WAI_F8E4M3FN = 14,   /* sign, 4 bits exponent, 3 bits mantissa; to 448  */
     WAI_F8E4M3FNUZ = 15, /* the same, one NaN, no -0; to 240                */
     WAI_F8E5M2 = 16,     /* 5 bits exponent, 2 bits mantissa; to 57344      */
-    WAI_F8E5M2FNUZ = 17  /* the same, one NaN, no infinities, no -0         */
+    WAI_F8E5M2FNUZ = 17, /* the same, one NaN, no infinities, no -0         */
+    WAI_U4 = 18,         /* 0..15 and -8..7, one element per byte (upper bits */
+    WAI_I4 = 19          /* are no matter); converted, never computed in    */
 } wai_dtype;
 
 /* One named slot of a session. `data` stays put until close. */

@@ -111,7 +111,7 @@ static wai_value *bound_constant(wai_importer *im, const wai_binding *binding) {
         return NULL;
     }
     wai_value *value = wai_emit_constant(im->graph, &type, binding->data);
-    return wai_dtype_is_storage(type.dtype) ? wai_emit_cast(im->graph, value, WAI_F32) : value;
+    return wai_emit_cast(im->graph, value, wai_dtype_computed(type.dtype));
 }
 
 wai_status wai_import_tensor_input(wai_importer *im, const wai_onnx_io *io) {
@@ -134,8 +134,7 @@ wai_status wai_import_tensor_input(wai_importer *im, const wai_onnx_io *io) {
         return g->status;
     }
     g->inputs[g->input_count++] = (wai_graph_io){io->name, value};
-    return wai_import_define(
-        im, io->name, wai_dtype_is_storage(type.dtype) ? wai_emit_cast(g, value, WAI_F32) : value);
+    return wai_import_define(im, io->name, wai_emit_cast(g, value, wai_dtype_computed(type.dtype)));
 }
 
 static wai_status add_inputs(wai_importer *im) {
@@ -234,7 +233,7 @@ static wai_status check_output(wai_importer *im, const wai_onnx_io *io, const wa
 wai_status wai_import_tensor_output(wai_importer *im, const wai_onnx_io *io, wai_value *value) {
     wai_graph *g = im->graph;
     wai_dtype declared = wai_import_dtype(io->elem_type);
-    if (wai_dtype_is_storage(declared) && value->type.dtype == WAI_F32) {
+    if (wai_dtype_computed(declared) == value->type.dtype) {
         value = wai_emit_cast(g, value, declared);
     }
     if (value == NULL || check_output(im, io, &value->type) != WAI_OK) {

@@ -4,7 +4,7 @@
  *
  * float16, bfloat16 and the 8-bit floats are widened: initializers become f32, a
  * graph input or output of them keeps its type and meets a cast, everything
- * between computes in f32.
+ * between computes in f32. So are 4-bit integers, to 8 bits.
  */
 #ifndef WAI_ONNX_IMPORT_H
 #define WAI_ONNX_IMPORT_H
@@ -18,7 +18,7 @@
 wai_status wai_onnx_import(wai_graph *graph, const wai_onnx_model *model,
                            const wai_compile_options *options);
 
-/* A TensorProto as a constant (narrow floats widened). NULL after a failure. */
+/* A TensorProto as a constant (narrow types widened). NULL after a failure. */
 wai_value *wai_import_tensor(wai_graph *graph, const wai_onnx_tensor *tensor);
 
 /* ONNX data type -> dtype of the graph's value, or 0. float16 gives WAI_F16, not what it is widened

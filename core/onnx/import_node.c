@@ -71,9 +71,23 @@ wai_status wai_import_define(wai_importer *im, const char *name, wai_value *valu
     return WAI_OK;
 }
 
+/* The tensor of the Constant that writes `name`, if `node` is that. */
+static const wai_onnx_tensor *constant_of(const wai_onnx_node *node, const char *name) {
+    const bool writes = node->output_count == 1 && node->attr_count == 1 &&
+                        strcmp(node->op_type, "Constant") == 0 &&
+                        strcmp(node->outputs[0], name) == 0;
+    return writes ? node->attrs[0].tensor : NULL;
+}
+
 wai_dtype wai_lower_declared(const wai_lower *l, uint32_t index) {
     const char *name = l->node->inputs[index];
     for (const wai_scope *s = l->importer->scope; s != NULL; s = s->outer) {
+        for (uint32_t i = 0; i < s->graph->node_count; i++) {
+            const wai_onnx_tensor *tensor = constant_of(&s->graph->nodes[i], name);
+            if (tensor != NULL) {
+                return wai_import_dtype(tensor->data_type);
+            }
+        }
         for (uint32_t i = 0; i < s->graph->initializer_count; i++) {
             if (strcmp(s->graph->initializers[i].name, name) == 0) {
                 return wai_import_dtype(s->graph->initializers[i].data_type);

@@ -24,6 +24,8 @@ wai_dtype wai_import_dtype(int32_t onnx_type) {
         [WAI_ONNX_FLOAT8E4M3FNUZ] = WAI_F8E4M3FNUZ,
         [WAI_ONNX_FLOAT8E5M2] = WAI_F8E5M2,
         [WAI_ONNX_FLOAT8E5M2FNUZ] = WAI_F8E5M2FNUZ,
+        [WAI_ONNX_UINT4] = WAI_U4,
+        [WAI_ONNX_INT4] = WAI_I4,
     };
     return onnx_type > 0 && (size_t)onnx_type < sizeof dtypes ? (wai_dtype)dtypes[onnx_type] : 0;
 }
@@ -108,7 +110,7 @@ wai_value *wai_import_tensor(wai_graph *g, const wai_onnx_tensor *tensor) {
             /* The author chose float16: the package is not to be twice the file. */
             g->half_weights = g->half_weights || type.dtype == WAI_F16;
             value = wai_graph_constant(g, &type, data, tensor->name[0] != 0 ? tensor->name : NULL);
-            value = wai_dtype_is_storage(type.dtype) ? wai_emit_cast(g, value, WAI_F32) : value;
+            value = wai_emit_cast(g, value, wai_dtype_computed(type.dtype));
         }
     }
     g->scope = scope;

@@ -53,7 +53,7 @@ wai_value *wai_lower_input(wai_lower *l, uint32_t index);
 /* Input `index` or NULL when it is absent. */
 wai_value *wai_lower_optional(wai_lower *l, uint32_t index);
 /* The dtype that the file gives input `index`, which must be there. It is not the
- * value's where a graph input or initializer was widened (float16 to f32). */
+ * value's where a graph input, an initializer or a Constant was widened (float16 to f32). */
 wai_dtype wai_lower_declared(const wai_lower *l, uint32_t index);
 /* True if output `index` has a name, that is, is wanted. */
 bool wai_lower_wants(const wai_lower *l, uint32_t index);

@@ -32,6 +32,8 @@ enum {
     WAI_ONNX_FLOAT8E4M3FNUZ = 18,
     WAI_ONNX_FLOAT8E5M2 = 19,
     WAI_ONNX_FLOAT8E5M2FNUZ = 20,
+    WAI_ONNX_UINT4 = 21,
+    WAI_ONNX_INT4 = 22,
 };
 
 /* AttributeProto.AttributeType */
@@ -123,14 +125,10 @@ wai_status wai_onnx_read(wai_onnx_model *out, wai_bytes file, wai_arena *arena, 
 wai_status wai_onnx_read_graph(wai_onnx_graph *out, wai_bytes message, const wai_onnx_model *model,
                                wai_arena *arena, wai_diag *diag);
 
-/* Bytes of one element of an ONNX data type that tensors may have here; 0 for
- * others (strings, complex, 4-bit numbers). */
-size_t wai_onnx_element_size(int32_t data_type);
-
 /*
  * The tensor's elements as dense little-endian bytes into out[0..size), where
- * size = count * element size. From raw_data or the typed fields; MALFORMED
- * when they hold another count.
+ * size = count * element size; 4-bit integers one per byte, extended. From raw_data or the typed
+ * fields; MALFORMED when they hold another count.
  */
 wai_status wai_onnx_tensor_data(const wai_onnx_tensor *tensor, uint8_t *out, size_t size,
                                 wai_diag *diag);

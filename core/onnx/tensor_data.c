@@ -4,14 +4,16 @@
 
 #include "onnx/read.h"
 
-size_t wai_onnx_element_size(int32_t data_type) {
+/* Bytes of one element (4-bit integers: of two) of a type of tensors; 0 for others. */
+static size_t element_size(int32_t data_type) {
     static const uint8_t sizes[] = {
         [WAI_ONNX_FLOAT] = 4,      [WAI_ONNX_UINT8] = 1,          [WAI_ONNX_INT8] = 1,
         [WAI_ONNX_UINT16] = 2,     [WAI_ONNX_INT16] = 2,          [WAI_ONNX_INT32] = 4,
         [WAI_ONNX_INT64] = 8,      [WAI_ONNX_BOOL] = 1,           [WAI_ONNX_FLOAT16] = 2,
         [WAI_ONNX_DOUBLE] = 8,     [WAI_ONNX_UINT32] = 4,         [WAI_ONNX_UINT64] = 8,
         [WAI_ONNX_BFLOAT16] = 2,   [WAI_ONNX_FLOAT8E4M3FN] = 1,   [WAI_ONNX_FLOAT8E4M3FNUZ] = 1,
-        [WAI_ONNX_FLOAT8E5M2] = 1, [WAI_ONNX_FLOAT8E5M2FNUZ] = 1,
+        [WAI_ONNX_FLOAT8E5M2] = 1, [WAI_ONNX_FLOAT8E5M2FNUZ] = 1, [WAI_ONNX_UINT4] = 1,
+        [WAI_ONNX_INT4] = 1,
     };
     return data_type > 0 && (size_t)data_type < sizeof sizes ? sizes[data_type] : 0;
 }
@@ -105,8 +107,8 @@ static bool read_typed(const wai_onnx_tensor *tensor, sink *s) {
     return s->left == 0;
 }
 
-wai_status wai_onnx_tensor_data(const wai_onnx_tensor *tensor, uint8_t *out, size_t size,
-                                wai_diag *diag) {
+static wai_status read_data(const wai_onnx_tensor *tensor, uint8_t *out, size_t size,
+                            wai_diag *diag) {
     if (tensor->raw.data != NULL) {
         if (tensor->raw.size != size) {
             return wai_fail_at(diag, WAI_ERR_MALFORMED, tensor->offset, tensor->name,
@@ -118,10 +120,33 @@ wai_status wai_onnx_tensor_data(const wai_onnx_tensor *tensor, uint8_t *out, siz
         }
         return WAI_OK;
     }
-    sink s = {out, size, wai_onnx_element_size(tensor->data_type)};
+    sink s = {out, size, element_size(tensor->data_type)};
     if (!read_typed(tensor, &s)) {
         return wai_fail_at(diag, WAI_ERR_MALFORMED, tensor->offset, tensor->name,
                            "the tensor's data does not fit its dims (%zu bytes wanted)", size);
     }
     return WAI_OK;
+}
+
+/* Two elements in a byte, the first in its lower half; the bytes stand at the end of
+ * out[0..count), so that each is read before it is written over. */
+static void unpack(uint8_t *out, size_t count, bool is_signed) {
+    const uint8_t *packed = out + (count - (count + 1) / 2);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t half = (packed[i / 2] >> (i % 2 * 4)) & 15u;
+        out[i] = is_signed ? (uint8_t)((half ^ 8u) - 8u) : half;
+    }
+}
+
+wai_status wai_onnx_tensor_data(const wai_onnx_tensor *tensor, uint8_t *out, size_t size,
+                                wai_diag *diag) {
+    if (tensor->data_type != WAI_ONNX_UINT4 && tensor->data_type != WAI_ONNX_INT4) {
+        return read_data(tensor, out, size, diag);
+    }
+    const size_t packed = (size + 1) / 2;
+    wai_status status = read_data(tensor, out + (size - packed), packed, diag);
+    if (status == WAI_OK) {
+        unpack(out, size, tensor->data_type == WAI_ONNX_INT4);
+    }
+    return status;
 }

@@ -15,7 +15,7 @@ static const wai_field fields[] = {
 static wai_status infer(wai_signature *s) {
     const wai_cast_params *p = s->params;
     char text[WAI_TYPE_TEXT];
-    if (p->dtype < WAI_F32 || p->dtype > WAI_F8E5M2FNUZ) {
+    if (p->dtype < WAI_F32 || p->dtype > WAI_I4) {
         return WAI_REFUSE(s, "%u is no dtype", p->dtype);
     }
     if (s->in[0] == NULL) {
@@ -49,8 +49,10 @@ const wai_op wai_op_cast = {
 
 /* Signed range of an integer dtype, as f64, exact but for i64's and u64's top. */
 static void range_of(wai_dtype dtype, double *low, double *high) {
-    double span = 2.0 * (double)(1ull << (wai_dtype_size(dtype) * 8 - 1));
-    bool is_signed = dtype == WAI_I8 || dtype == WAI_I16 || dtype == WAI_I32 || dtype == WAI_I64;
+    const bool is_narrow = dtype == WAI_I4 || dtype == WAI_U4;
+    double span = is_narrow ? 16 : 2.0 * (double)(1ull << (wai_dtype_size(dtype) * 8 - 1));
+    bool is_signed = dtype == WAI_I8 || dtype == WAI_I16 || dtype == WAI_I32 || dtype == WAI_I64 ||
+                     dtype == WAI_I4;
     *low = is_signed ? -span / 2 : 0;
     *high = is_signed ? span / 2 : span;
 }
@@ -143,7 +145,7 @@ static void store_whole(void *out, wai_dtype to, size_t i, int64_t x, bool is_un
 }
 
 static bool is_real(wai_dtype dtype) {
-    return dtype == WAI_F32 || dtype == WAI_F64 || wai_dtype_is_storage(dtype);
+    return dtype == WAI_F64 || wai_dtype_computed(dtype) == WAI_F32;
 }
 
 static void cast_reals(void *out, wai_dtype to, const void *in, wai_dtype from, size_t count) {
@@ -195,7 +197,7 @@ static bool cast_fast(void *out, wai_dtype to, const void *in, wai_dtype from, s
         for (size_t i = 0; i < count; i++) {
             ((uint16_t *)out)[i] = wai_float_to_half(((const float *)in)[i]);
         }
-    } else if (from == to) {
+    } else if (from == to && from < WAI_U4) { /* those lose their upper bits */
         memmove(out, in, count * wai_dtype_size(to));
     } else {
         return false;
@@ -229,6 +231,28 @@ const wai_kernel wai_op_cast_kernel = {.run = run};
 
 /* ---- ONNX ---------------------------------------------------------------- */
 
+/* ONNX rounds to 4 bits, ties to even, and then clamps; ours go on as 8 bits. */
+static wai_value *to_4_bits(wai_lower *l, wai_value *x, wai_dtype dtype) {
+    wai_graph *g = l->graph;
+    if (x->type.dtype == WAI_F32 || x->type.dtype == WAI_F64) {
+        x = wai_emit_unary(g, WAI_UNARY_ROUND, 0, 0, x);
+    }
+    return wai_emit_cast(g, wai_lower_4_bits(l, x, dtype), wai_dtype_computed(dtype));
+}
+
+wai_value *wai_lower_4_bits(wai_lower *l, wai_value *x, wai_dtype dtype) {
+    wai_graph *g = l->graph;
+    if (x == NULL || x->type.dtype == WAI_BOOL) {
+        return x;
+    }
+    const wai_dtype own = x->type.dtype;
+    const bool is_unsigned =
+        own == WAI_U8 || own == WAI_U16 || own == WAI_U32 || own == WAI_U64 || dtype == WAI_U4;
+    wai_value *low = wai_emit_scalar(g, own, is_unsigned ? 0 : -8);
+    wai_value *high = wai_emit_scalar(g, own, dtype == WAI_U4 ? 15 : 7);
+    return wai_emit_binary(g, WAI_BINARY_MIN, wai_emit_binary(g, WAI_BINARY_MAX, x, low), high);
+}
+
 /* Nothing is computed in narrow floats: to FLOAT16 rounds as f16 and goes on as
  * f32. `saturate` (opset 19) is about float8: what is beyond its range, infinity
  * too, becomes its largest number. */
@@ -238,8 +262,10 @@ wai_value *wai_lower_cast_to(wai_lower *l, wai_value *x, wai_dtype dtype) {
         const float max = wai_float8_max(dtype);
         x = wai_emit_clamp(l->graph, wai_emit_cast(l->graph, x, WAI_F32), -max, max);
     }
-    wai_value *y = wai_emit_cast(l->graph, x, dtype);
-    return wai_dtype_is_storage(dtype) ? wai_emit_cast(l->graph, y, WAI_F32) : y;
+    if (x != NULL && (dtype == WAI_U4 || dtype == WAI_I4)) {
+        return to_4_bits(l, x, dtype);
+    }
+    return wai_emit_cast(l->graph, wai_emit_cast(l->graph, x, dtype), wai_dtype_computed(dtype));
 }
 
 void wai_lower_cast(wai_lower *l) {

@@ -10,6 +10,16 @@
 
 void wai_integers_load(int64_t *out, wai_dtype dtype, const void *in, size_t count) {
     switch (dtype) {
+    case WAI_I4:
+        for (size_t i = 0; i < count; i++) {
+            out[i] = (int64_t)((((const uint8_t *)in)[i] & 15u) ^ 8u) - 8;
+        }
+        break;
+    case WAI_U4:
+        for (size_t i = 0; i < count; i++) {
+            out[i] = ((const uint8_t *)in)[i] & 15;
+        }
+        break;
     case WAI_I8:
         LOAD(int8_t);
     case WAI_I16:
@@ -37,6 +47,16 @@ void wai_integers_load(int64_t *out, wai_dtype dtype, const void *in, size_t cou
 
 void wai_integers_store(void *out, wai_dtype dtype, const int64_t *in, size_t count) {
     switch (dtype) {
+    case WAI_I4:
+        for (size_t i = 0; i < count; i++) {
+            ((uint8_t *)out)[i] = (uint8_t)((((uint8_t)in[i] & 15u) ^ 8u) - 8u);
+        }
+        break;
+    case WAI_U4:
+        for (size_t i = 0; i < count; i++) {
+            ((uint8_t *)out)[i] = (uint8_t)in[i] & 15u;
+        }
+        break;
     case WAI_I16:
     case WAI_U16:
         STORE(uint16_t);

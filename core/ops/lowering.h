@@ -39,8 +39,11 @@ wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);
 
-/* x as ONNX Cast gives it, its attribute `saturate` included; a narrow float is
- * rounded to and goes on as f32. */
+/* x, whole numbers of any dtype, clamped to what U4 or I4 holds. */
+wai_value *wai_lower_4_bits(wai_lower *l, wai_value *x, wai_dtype dtype);
+
+/* x as ONNX Cast gives it, its attribute `saturate` included; what is narrower
+ * than we compute in is rounded to and goes on as wai_dtype_computed says. */
 wai_value *wai_lower_cast_to(wai_lower *l, wai_value *x, wai_dtype dtype);
 
 #endif

@@ -86,17 +86,16 @@ void wai_lower_quantize_linear(wai_lower *l) {
         l->out[0] = wai_lower_cast_to(l, x, given);
         return;
     }
-    p.dtype = zero != NULL ? zero->type.dtype : WAI_U8;
-    if (wanted != 0) {
-        wai_dtype dtype = wai_lower_dtype(l, wanted);
-        if (!wai_lower_failed(l) && zero != NULL && dtype != zero->type.dtype) {
-            WAI_LOWER_REFUSE(l, "output_dtype is %s, the zero point %s", wai_dtype_name(dtype),
-                             wai_dtype_name(zero->type.dtype));
-        }
-        p.dtype = dtype;
+    if (wanted != 0 && wai_lower_dtype(l, wanted) != given && !wai_lower_failed(l)) {
+        WAI_LOWER_REFUSE(l, "output_dtype is %s, the zero point %s",
+                         wai_dtype_name(wai_lower_dtype(l, wanted)), wai_dtype_name(given));
     }
+    p.dtype = wai_dtype_computed(given);
     wai_value *in[] = {x, scale, like_scale(l, zero, scale)};
     l->out[0] = wai_emit(l->graph, &wai_op_quantize, &p, in, 3);
+    if (given == WAI_U4 || given == WAI_I4) {
+        l->out[0] = wai_lower_4_bits(l, l->out[0], given);
+    }
 }
 
 void wai_lower_dequantize_linear(wai_lower *l) {

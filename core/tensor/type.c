@@ -25,6 +25,8 @@ const char *const wai_dtype_names[] = {
     [WAI_F8E4M3FNUZ] = "f8e4m3fnuz",
     [WAI_F8E5M2] = "f8e5m2",
     [WAI_F8E5M2FNUZ] = "f8e5m2fnuz",
+    [WAI_U4] = "u4",
+    [WAI_I4] = "i4",
     NULL,
 };
 
@@ -33,11 +35,11 @@ static const uint8_t sizes[] = {
     [WAI_U8] = 1,         [WAI_I16] = 2,      [WAI_U16] = 2,        [WAI_I32] = 4,
     [WAI_U32] = 4,        [WAI_I64] = 8,      [WAI_U64] = 8,        [WAI_BOOL] = 1,
     [WAI_BF16] = 2,       [WAI_F8E4M3FN] = 1, [WAI_F8E4M3FNUZ] = 1, [WAI_F8E5M2] = 1,
-    [WAI_F8E5M2FNUZ] = 1,
+    [WAI_F8E5M2FNUZ] = 1, [WAI_U4] = 1,       [WAI_I4] = 1,
 };
 
 static bool known(wai_dtype dtype) {
-    return dtype >= WAI_F32 && dtype <= WAI_F8E5M2FNUZ;
+    return dtype >= WAI_F32 && dtype <= WAI_I4;
 }
 
 size_t wai_dtype_size(wai_dtype dtype) {
@@ -52,8 +54,15 @@ bool wai_dtype_is_integer(wai_dtype dtype) {
     return dtype >= WAI_I8 && dtype <= WAI_U64;
 }
 
+wai_dtype wai_dtype_computed(wai_dtype dtype) {
+    if (dtype == WAI_F16 || (dtype >= WAI_BF16 && dtype <= WAI_F8E5M2FNUZ)) {
+        return WAI_F32;
+    }
+    return dtype == WAI_U4 ? WAI_U8 : dtype == WAI_I4 ? WAI_I8 : dtype;
+}
+
 bool wai_dtype_is_storage(wai_dtype dtype) {
-    return dtype == WAI_F16 || (dtype >= WAI_BF16 && dtype <= WAI_F8E5M2FNUZ);
+    return wai_dtype_computed(dtype) != dtype;
 }
 
 wai_type wai_type_make(wai_dtype dtype, uint32_t rank, const uint32_t *dims) {

@@ -27,7 +27,11 @@ const char *wai_dtype_name(wai_dtype dtype);
 /* True for I8..U64, not for BOOL. */
 bool wai_dtype_is_integer(wai_dtype dtype);
 
-/* True for the floats narrower than f32: they are only stored and converted. */
+/* What a dtype that is only stored and converted is computed in: F32 for the
+ * floats narrower than that, U8 and I8 for U4 and I4; others themselves. */
+wai_dtype wai_dtype_computed(wai_dtype dtype);
+
+/* True for those that are only stored and converted. */
 bool wai_dtype_is_storage(wai_dtype dtype);
 
 wai_type wai_type_make(wai_dtype dtype, uint32_t rank, const uint32_t *dims);

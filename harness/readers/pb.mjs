@@ -35,6 +35,9 @@ export function readTensorProto(bytes, where) {
   const dims = proto.dims.map(Number);
   if (dims.some((dim) => dim < 0 || !Number.isSafeInteger(dim))) throw refuse('has a bad shape');
   const count = elementCount(dims);
+  if (row.name === 'int4' || row.name === 'uint4') {
+    return { name: proto.name, dtype: row.name, dims, data: fromHalves(row, proto, count, refuse) };
+  }
   const data = proto.rawData?.length
     ? fromRaw(row, proto.rawData, count, refuse)
     : fromField(row, proto[FIELDS[row.name] ?? 'int32Data'], count, refuse);
@@ -45,6 +48,15 @@ function fromRaw(row, raw, count, refuse) {
   const want = count * row.array.BYTES_PER_ELEMENT;
   if (raw.length !== want) throw refuse(`the shape needs ${want} bytes, it has ${raw.length}`);
   return arrayFromBytes(row, raw);
+}
+
+// Two elements in a byte, the first in its lower half.
+function fromHalves(row, { rawData, int32Data }, count, refuse) {
+  const bytes = rawData?.length ? rawData : int32Data;
+  const want = Math.ceil(count / 2);
+  if (bytes.length !== want) throw refuse(`the shape needs ${want} bytes, it has ${bytes.length}`);
+  const halves = Array.from({ length: count }, (_, i) => (bytes[i >> 1] >> (4 * (i & 1))) & 15);
+  return new row.array(row.name === 'int4' ? halves.map((half) => (half ^ 8) - 8) : halves);
 }
 
 function fromField(row, values, count, refuse) {

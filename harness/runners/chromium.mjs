@@ -33,7 +33,7 @@ const ARRAYS = { float32: Float32Array, float16: globalThis.Float16Array ?? Uint
   int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int32: Int32Array,
   uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array, bool: Uint8Array,
   bfloat16: Uint16Array, float8e4m3fn: Uint8Array, float8e4m3fnuz: Uint8Array, float8e5m2: Uint8Array,
-  float8e5m2fnuz: Uint8Array };
+  float8e5m2fnuz: Uint8Array, uint4: Uint8Array, int4: Int8Array };
 const told = (work) => async (...args) => {
   try {
     return { value: await work(...args) };

@@ -52,7 +52,7 @@ static bool parse_type(wai_type *type, const char *word) {
     if (open == NULL) {
         return false;
     }
-    for (uint32_t d = WAI_F32; d <= WAI_F8E5M2FNUZ; d++) {
+    for (uint32_t d = WAI_F32; d <= WAI_I4; d++) {
         const char *name = wai_dtype_name((wai_dtype)d);
         if (strlen(name) == (size_t)(open - word) && memcmp(name, word, strlen(name)) == 0) {
             type->dtype = (wai_dtype)d;
