@@ -51,29 +51,46 @@ const io = (count, prefix = 'x', dims = [1, 2, 4, 4]) =>
     type: { tensorType: { elemType: 1, shape: { dim: dims.map((n) => ({ dimValue: n })) } } },
   }));
 
-/** One node of every operator of onnx.def, with one, two and three inputs: some compile, all are ONNX. */
+// The tables of operators: file, domain, what a row says.
+const tables = [
+  ['onnx.def', '', /^WAI_ONNX\("(\w+)", \w+, \d+, (\d+)\)/gm],
+  ['microsoft.def', 'com.microsoft', /^WAI_MICROSOFT\("(\w+)", \w+\)/gm],
+  ['ml.def', 'ai.onnx.ml', /^WAI_ML\("(\w+)", \w+\)/gm],
+];
+
+/** One node of every operator of the tables, with one, two and three inputs: some compile, all are ONNX. */
 function generated() {
-  const table = fs.readFileSync(path.join(projectDir, 'core/onnx/onnx.def'), 'utf8');
-  return [...table.matchAll(/^WAI_ONNX\("(\w+)", \w+, \d+, (\d+)\)/gm)].flatMap(
-    ([, opType, last]) =>
-      [1, 2, 3].map((count) =>
-        Model.encode({
-          irVersion: 8,
-          opsetImport: [{ domain: '', version: Number(last) }],
-          graph: {
-            node: [
-              {
-                opType,
-                input: Array.from({ length: count }, (_, i) => `x${i}`),
-                output: ['y0'],
-                name: 'n',
-              },
-            ],
-            input: io(count),
-            output: io(1, 'y'),
-          },
-        }).finish(),
-      ),
+  const rows = tables.flatMap(([file, domain, row]) => {
+    const text = fs.readFileSync(path.join(projectDir, 'core/onnx', String(file)), 'utf8');
+    return [...text.matchAll(/** @type {RegExp} */ (row))].map(([, opType, last]) => ({
+      domain,
+      opType,
+      last,
+    }));
+  });
+  return rows.flatMap(({ domain, opType, last }) =>
+    [1, 2, 3].map((count) =>
+      Model.encode({
+        irVersion: 8,
+        opsetImport: [
+          { domain: '', version: Number(last ?? 22) },
+          ...(domain === '' ? [] : [{ domain, version: 1 }]),
+        ],
+        graph: {
+          node: [
+            {
+              domain,
+              opType,
+              input: Array.from({ length: count }, (_, i) => `x${i}`),
+              output: ['y0'],
+              name: 'n',
+            },
+          ],
+          input: io(count),
+          output: io(1, 'y'),
+        },
+      }).finish(),
+    ),
   );
 }
 

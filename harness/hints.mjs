@@ -1,7 +1,6 @@
 // What to do about a problem that `check` or `compile` names: the row of the operator that is refused,
 // else the first row that matches "where: message".
 
-const RANDOM = 'a compiled model draws no random numbers: make them in JavaScript and feed them';
 const STRINGS = 'strings are not supported: do this part in JavaScript and feed numbers';
 
 /**
@@ -9,21 +8,14 @@ const STRINGS = 'strings are not supported: do this part in JavaScript and feed 
  * @type {Map<string, string>}
  */
 export const REFUSED_OPERATORS = new Map([
-  ['Bernoulli', RANDOM],
   [
     'ImageDecoder',
     'decode the image in the page (createImageBitmap, a canvas) and feed its pixels',
   ],
-  ['Multinomial', RANDOM],
-  ['RandomNormal', RANDOM],
-  ['RandomNormalLike', RANDOM],
-  ['RandomUniform', RANDOM],
-  ['RandomUniformLike', RANDOM],
   ['RegexFullMatch', STRINGS],
   ['StringConcat', STRINGS],
   ['StringNormalizer', STRINGS],
   ['StringSplit', STRINGS],
-  ['TfIdfVectorizer', 'count the n-grams in JavaScript and feed the vector'],
 ]);
 
 /** @type {[RegExp, string][]} */
@@ -51,7 +43,7 @@ const HINTS = [
   ],
   [/spatial axes/, '3-D convolutions and pools are not in this version'],
   [/training/i, 'export the model in inference mode (torch.onnx.export does so by default)'],
-  [/float64|double|string|complex|int4/i, 'convert this tensor to float32'],
+  [/float64|double|string|complex/i, 'convert this tensor to float32'],
   [/dim|shape/i, 'give the size with --dim name=N, or export with fixed shapes'],
   [/operator/i, 'not in this version: rewrite it with operators that are, or cut the model there'],
 ];

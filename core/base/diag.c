@@ -90,6 +90,8 @@ size_t wai_format(char *out, size_t size, const char *format, va_list arguments)
         } else if (*p == 'l' && p[1] == 'l' && p[2] == 'd') {
             put_signed(&s, va_arg(arguments, long long));
             p += 2;
+        } else if (*p == 'c') {
+            put(&s, (char)va_arg(arguments, int));
         } else if (*p == '%') {
             put(&s, '%');
         } else {

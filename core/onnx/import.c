@@ -27,10 +27,10 @@ static wai_status find_opset(wai_importer *im) {
         im->opset = (uint32_t)opset->version;
         return WAI_OK;
     }
-    /* Other domains alone (ai.onnx.ml) make a valid model, but none for us. */
-    return wai_graph_fail(im->graph,
-                          im->model->opset_count > 0 ? WAI_ERR_UNSUPPORTED : WAI_ERR_MALFORMED,
-                          "the model names no ai.onnx opset");
+    /* Other domains alone (ai.onnx.ml) make a valid model: opset 0 has no operators. */
+    return im->model->opset_count > 0
+               ? WAI_OK
+               : wai_graph_fail(im->graph, WAI_ERR_MALFORMED, "the model names no opset");
 }
 
 /* ---- graph inputs ---- */

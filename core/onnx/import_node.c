@@ -27,6 +27,12 @@ static const onnx_row microsoft_rows[] = {
 #undef WAI_MICROSOFT
 };
 
+static const onnx_row ml_rows[] = {
+#define WAI_ML(name, symbol) {name, wai_lower_##symbol, 1, 1},
+#include "onnx/ml.def"
+#undef WAI_ML
+};
+
 /* ---- names ---- */
 
 static size_t count_names(const wai_onnx_graph *graph) {
@@ -137,6 +143,9 @@ static const onnx_row *find_row(const wai_onnx_node *node) {
     if (strcmp(node->domain, "com.microsoft") == 0) {
         table = microsoft_rows;
         count = sizeof microsoft_rows / sizeof microsoft_rows[0];
+    } else if (strcmp(node->domain, "ai.onnx.ml") == 0) {
+        table = ml_rows;
+        count = sizeof ml_rows / sizeof ml_rows[0];
     } else if (!is_own_domain(node)) {
         return NULL;
     }

@@ -108,5 +108,8 @@ uint32_t wai_lower_dim(wai_lower *l, int64_t dim, const char *what);
 #define WAI_MICROSOFT(name, symbol) void wai_lower_##symbol(wai_lower *l);
 #include "onnx/microsoft.def"
 #undef WAI_MICROSOFT
+#define WAI_ML(name, symbol) void wai_lower_##symbol(wai_lower *l);
+#include "onnx/ml.def"
+#undef WAI_ML
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "onnx/read.h"
+
 wai_value *wai_lower_compare_of(wai_lower *l, wai_compare_kind kind, wai_value *a, wai_value *b) {
     wai_compare_params p = {kind};
     wai_value *in[] = {a, b};
@@ -52,4 +54,27 @@ wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *
     wai_value *out;
     wai_lower_as(l, lower, op_type, opset, in, in_count, &out, 1);
     return out;
+}
+
+static const wai_onnx_attr *list_attr(wai_lower *l, const char *name, int32_t type) {
+    for (uint32_t i = 0; i < l->node->attr_count; i++) {
+        const wai_onnx_attr *attr = &l->node->attrs[i];
+        if (strcmp(attr->name, name) == 0 && attr->type == type) {
+            wai_attr_ignore(l, name);
+            return attr;
+        }
+    }
+    return NULL;
+}
+
+const int64_t *wai_lower_int_list(wai_lower *l, const char *name, uint32_t *count) {
+    const wai_onnx_attr *attr = list_attr(l, name, WAI_ONNX_ATTR_INTS);
+    *count = attr != NULL ? attr->int_count : 0;
+    return attr != NULL ? attr->ints : NULL;
+}
+
+const float *wai_lower_float_list(wai_lower *l, const char *name, uint32_t *count) {
+    const wai_onnx_attr *attr = list_attr(l, name, WAI_ONNX_ATTR_FLOATS);
+    *count = attr != NULL ? attr->float_count : 0;
+    return attr != NULL ? attr->floats : NULL;
 }

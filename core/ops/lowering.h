@@ -39,6 +39,11 @@ wai_value *wai_lower_one_as(wai_lower *l, wai_lower_function lower, const char *
 /* NumPy's matmul, by fully_connected where b is a constant matrix. */
 wai_value *wai_lower_product(wai_lower *l, wai_value *a, wai_value *b);
 
+/* A list attribute as it stands in the record, of any length; NULL and 0 when it
+ * is absent or of another type. */
+const int64_t *wai_lower_int_list(wai_lower *l, const char *name, uint32_t *count);
+const float *wai_lower_float_list(wai_lower *l, const char *name, uint32_t *count);
+
 /* x, whole numbers of any dtype, clamped to what U4 or I4 holds. */
 wai_value *wai_lower_4_bits(wai_lower *l, wai_value *x, wai_dtype dtype);
 

@@ -159,7 +159,8 @@ static uint32_t read_split(wai_lower *l, uint32_t length, int64_t sizes[WAI_MAX_
         return 0;
     }
     if (!there || l->in[1]->type.rank == 0) {
-        const int64_t chunk = there ? sizes[0] : 1;
+        const int64_t most = length > 0 ? length : 1;
+        const int64_t chunk = there ? (sizes[0] < most ? sizes[0] : most) : 1;
         if (chunk <= 0 || (length + chunk - 1) / chunk > (int64_t)WAI_MAX_OPERANDS) {
             WAI_LOWER_REFUSE(l, "%u elements in parts of %lld: 1 to %u parts are possible", length,
                              (long long)chunk, WAI_MAX_OPERANDS);

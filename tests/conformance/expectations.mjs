@@ -17,11 +17,12 @@ export const CLASSES = {
   disputed: 'onnxruntime agrees with us and not with the expected output',
   data: 'the test feeds another shape than its own model declares',
   noise: 'the expected output holds rounding noise above the tolerance where the exact answer is 0',
+  random: 'the expected output is what another generator of random numbers drew',
   bug: 'a wrong answer or a failure of ours: to be repaired',
 };
 
 /** Classes of rows that people write: the test does not pass, and the reason is known. */
-export const BY_HAND = ['disputed', 'data', 'noise', 'bug'];
+export const BY_HAND = ['disputed', 'data', 'noise', 'random', 'bug'];
 
 /** @returns {Map<string, string>} test name -> class */
 export function readExpectations() {

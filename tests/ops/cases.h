@@ -20,6 +20,7 @@
  * of one node through compiler and runtime:
  *     onnx NAME OPSET              a node of ai.onnx
  *     microsoft NAME               a node of com.microsoft
+ *     ml NAME                      a node of ai.onnx.ml
  *     int NAME 1                   an attribute; also ints, float, floats, string
  *     out none                     an output that is not asked for
  *

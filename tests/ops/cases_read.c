@@ -200,7 +200,7 @@ static bool parse_onnx(op_case *c, const char *key, char *rest) {
         return false;
     }
     snprintf(c->onnx, sizeof c->onnx, "%s", name);
-    c->domain = own ? "" : "com.microsoft";
+    c->domain = own ? "" : strcmp(key, "ml") == 0 ? "ai.onnx.ml" : "com.microsoft";
     c->opset = own ? (uint32_t)strtoul(opset, NULL, 10) : 22;
     return true;
 }
@@ -307,7 +307,7 @@ static bool parse_line(op_case *c, const char *key, char *rest) {
     if (strcmp(key, "in") == 0 || strcmp(key, "const") == 0) {
         return parse_tensor(c->in, &c->in_count, rest, key[0] == 'c');
     }
-    if (strcmp(key, "onnx") == 0 || strcmp(key, "microsoft") == 0) {
+    if (strcmp(key, "onnx") == 0 || strcmp(key, "microsoft") == 0 || strcmp(key, "ml") == 0) {
         return parse_onnx(c, key, rest);
     }
     if (c->onnx[0] != 0 && parse_attr(c, key, rest)) {

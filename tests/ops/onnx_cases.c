@@ -168,10 +168,11 @@ static bytes model_of(const op_case *c) {
     }
     put_int(&model, 1, 8);
     put_part(&model, 7, &graph);
-    for (int own = 0; own < 2; own++) {
+    const char *const domains[] = {"com.microsoft", "ai.onnx.ml", ""};
+    for (int i = 0; i < 3; i++) {
         bytes import = {NULL, 0, 0};
-        put_text(&import, 1, own ? "" : "com.microsoft");
-        put_int(&import, 2, own ? c->opset : 1);
+        put_text(&import, 1, domains[i]);
+        put_int(&import, 2, domains[i][0] == 0 ? c->opset : 1);
         put_part(&model, 8, &import);
     }
     return model;

@@ -137,6 +137,38 @@ test('every operator has its own cases, and ids and symbols are unique', () => {
   }
 });
 
+// wai_format knows these and no others; the compiler's own check of formats knows more.
+test('messages use conversions that the formatter has', () => {
+  const strings = /"(?:[^"\\\n]|\\.)*"/g;
+  const known = /%(?:s|u|d|c|zu|llu|lld|%)/g;
+  const wrong = code.flatMap((file) =>
+    [...withoutComments(text(file)).matchAll(strings)]
+      .filter(([literal]) => literal.replaceAll(known, '').includes('%'))
+      .map(([literal]) => `${file}: ${literal}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('the tables of other domains are alphabetical, unique, and name lowerings that exist', () => {
+  const sources = code.filter((file) => file.endsWith('.c')).map(text);
+  /** @type {[string, RegExp][]} */
+  const tables = [
+    ['microsoft', /^WAI_MICROSOFT\("(\w+)", (\w+)\)$/gm],
+    ['ml', /^WAI_ML\("(\w+)", (\w+)\)$/gm],
+  ];
+  for (const [table, pattern] of tables) {
+    const rows = [...text(`core/onnx/${table}.def`).matchAll(pattern)];
+    const names = rows.map((row) => row[1]);
+    assert.ok(names.length > 5, table);
+    assert.deepEqual(names, [...new Set(names)].sort());
+    for (const [, , symbol] of rows)
+      assert.ok(
+        sources.some((source) => source.includes(`\nvoid wai_lower_${symbol}(`)),
+        symbol,
+      );
+  }
+});
+
 test('onnx.def is alphabetical, unique, and names lowerings that exist', () => {
   const rows = [
     ...text('core/onnx/onnx.def').matchAll(/^WAI_ONNX\("(\w+)", (\w+), (\d+), (\d+)\)$/gm),

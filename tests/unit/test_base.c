@@ -95,11 +95,11 @@ static void test_diag(void **state) {
     (void)state;
     wai_diag diag;
     wai_diag_clear(&diag);
-    assert_int_equal(wai_fail(&diag, WAI_ERR_LIMIT, "no\nde\x80", "%s %u %d %zu %llu %lld 100%%",
-                              "a\tb", 7u, -8, (size_t)9, 10ull, -11ll),
+    assert_int_equal(wai_fail(&diag, WAI_ERR_LIMIT, "no\nde\x80", "%s %u %d %zu %llu %lld %c 100%%",
+                              "a\tb", 7u, -8, (size_t)9, 10ull, -11ll, 'z'),
                      WAI_ERR_LIMIT);
     assert_string_equal(diag.where, "no?de?");
-    assert_string_equal(diag.message, "a?b 7 -8 9 10 -11 100%");
+    assert_string_equal(diag.message, "a?b 7 -8 9 10 -11 z 100%");
     wai_fail(&diag, WAI_ERR_MEMORY, "later", "later");
     assert_int_equal(diag.status, WAI_ERR_LIMIT); /* the first failure wins */
     wai_diag_clear(&diag);

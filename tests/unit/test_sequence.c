@@ -235,7 +235,7 @@ static void test_wrong_operands(void **state) {
 
 static void test_split(void **state) {
     (void)state;
-    const int64_t cases[][2] = {{3, 2}, {4, 1}, {5, 1}, {1, 4}};
+    const int64_t cases[][2] = {{3, 2}, {4, 1}, {INT64_MAX, 1}, {1, 4}};
     for (int i = 0; i < 4; i++) {
         msg node = onnx_node("s", "SplitToSequence", "x at", "s");
         msg length = onnx_node("l", "SequenceLength", "s", "y");
