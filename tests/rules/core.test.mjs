@@ -188,9 +188,7 @@ test('onnx.def is alphabetical, unique, and names lowerings that exist', () => {
 });
 
 test('microsoft.def is alphabetical, unique, and names lowerings that exist', () => {
-  const rows = [
-    ...text('core/onnx/microsoft.def').matchAll(/^WAI_MICROSOFT\("(\w+)", (\w+)\)$/gm),
-  ];
+  const rows = [...text('core/onnx/microsoft.def').matchAll(/^WAI_MICROSOFT\("(\w+)", (\w+)\)$/gm)];
   const names = rows.map((row) => row[1]);
   assert.ok(names.length > 30);
   assert.deepEqual(names, [...new Set(names)].sort());
