@@ -58,11 +58,11 @@ def ssdlite(wrap, outputs):
 
 
 class Yolo(nn.Module):
-    """One grid, one anchor a cell; thresholds and suppression are in the graph, a fixed number comes out."""
+    """One grid, one anchor a cell; suppression is in the graph, and with `most` a cut after so many boxes."""
 
-    def __init__(self, whole, classes=4, width=24):
+    def __init__(self, whole, most, classes=4, width=24):
         super().__init__()
-        self.whole = whole
+        self.whole, self.most = whole, most
         layers = []
         for i, o in zip([3, width, 2 * width], [width, 2 * width, 3 * width]):
             layers += [nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.SiLU()]
@@ -81,13 +81,13 @@ class Yolo(nn.Module):
         scores, labels = (x[:, 4:5].sigmoid() * x[:, 5:].softmax(-1)).max(-1)
         if not self.whole:
             return boxes, scores, labels
-        keep = ops.nms(boxes, scores, 0.5)[:50]
+        keep = ops.nms(boxes, scores, 0.5)[:self.most]
         return boxes[keep], scores[keep], labels[keep]
 
 
-def yolo(whole):
+def yolo(whole, most=None):
     def make():
-        return Model(Yolo(whole), [{'image': photo(128)}, {'image': photo(128)}], ['boxes', 'scores', 'labels'],
+        return Model(Yolo(whole, most), [{'image': photo(128)}, {'image': photo(128)}], ['boxes', 'scores', 'labels'],
                      calibrate=(torch.rand(2, 3, 128, 128),))
     return make
 
@@ -97,4 +97,5 @@ MODELS = {
     'yolo': yolo(False),
     'ssdlite320-nms': ssdlite(Whole, ['boxes', 'scores', 'labels']),
     'yolo-nms': yolo(True),
+    'yolo-nms-cut': yolo(True, 50),
 }

@@ -39,7 +39,7 @@ const FAMILIES = {
     'wav2vec',
   ],
   sequences: ['lstm-tagger', 'gru-tagger', 'recurrent-stream', 'conv-tasnet'],
-  detectors: ['ssdlite320', 'yolo', 'ssdlite320-nms', 'yolo-nms'],
+  detectors: ['ssdlite320', 'yolo', 'ssdlite320-nms', 'yolo-nms', 'yolo-nms-cut'],
 };
 
 export const MODELS = Object.entries(FAMILIES).flatMap(([family, names]) =>
@@ -56,6 +56,7 @@ const RANGES = 'ranges of dims';
 export const PENDING = {
   'ssdlite320-nms': DATA,
   'yolo-nms': DATA,
+  'yolo-nms-cut': DATA,
   'bert ranges': RANGES,
   'bert-opset13 ranges': RANGES,
   'bert-opset20 ranges': RANGES,
