@@ -12,7 +12,7 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
  * @property {boolean} [optimize]
  * @property {'f16'} [quantize]
  * @property {number} [maxMemory]  bytes; 0 or absent: the compiler's own limit
- * @property {Map<string, number>} [dims]
+ * @property {Map<string, number | import('./dims.mjs').Range>} [dims]  ranges stay symbolic
  * @property {Map<string, import('./dtypes.mjs').HostTensor>} [bindings]  inputs that are constants
  * @property {boolean} [stages]    collect the graph as text after each stage
  * @property {boolean} [problems]  collect all problems instead of stopping at the first
@@ -20,7 +20,8 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
  * @typedef {object} Outcome
  * @property {WasmAIError | null} error
  * @property {Uint8Array | null} bytes  the package, copied out of the compiler
- * @property {{name: string, value: number, bound: boolean}[]} dims
+ * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  min: of a range
+ *   that ends at value
  * @property {{code: string, where: string, message: string}[]} problems
  * @property {{name: string, text: string}[]} stages
  */
@@ -175,7 +176,10 @@ function requestText(request, copyIn) {
   if (request.maxMemory) lines.push(`max_memory ${request.maxMemory}`);
   if (request.stages) lines.push('stages 1');
   if (request.problems) lines.push('problems 1');
-  for (const [name, value] of request.dims ?? []) lines.push(`dim ${escapeName(name)} ${value}`);
+  for (const [name, dim] of request.dims ?? []) {
+    const { min, max } = typeof dim === 'number' ? { min: dim, max: dim } : dim;
+    lines.push(`dim ${escapeName(name)} ${min} ${max}`);
+  }
   for (const [name, { dtype, dims, data }] of request.bindings ?? []) {
     const bytes = bytesOf(data);
     const { number } = dtypeByName(dtype);
@@ -220,7 +224,9 @@ export function parseLog(bytes) {
     const [kind, ...fields] = decoder.decode(bytes.subarray(at, stop)).split('\t');
     at = stop + 1;
     if (kind === 'dim') {
-      const dim = { name: fields[0], value: Number(fields[1]), bound: fields[2] === 'bound' };
+      const [name, min, max, how] = fields;
+      const range = min === max ? {} : { min: Number(min) };
+      const dim = { name, value: Number(max), ...range, bound: how === 'bound' };
       // A dim is reported where it stands; inputs may share one.
       if (!log.dims.some(({ name }) => name === dim.name)) log.dims.push(dim);
     } else if (kind === 'problem') {

@@ -1,28 +1,29 @@
-// Values of symbolic dims: checked before they reach the compiler, and against
+// Values and ranges of symbolic dims: checked before they reach the compiler, and against
 // what the compiler found in the model.
 import { closestName, WasmAIError } from '../web/errors.js';
 
-/** Options' dims as a checked map. @param {Record<string, unknown>} [dims] */
+/** @typedef {{ min: number, max: number }} Range  both included; equal: one number */
+
+const LARGEST = 0x7fffffff;
+const isWhole = (number, least) => Number.isInteger(number) && number >= least && number <= LARGEST;
+
+/** 8, or '1..8' as { min: 1, max: 8 }. @param {string} name @param {unknown} value @returns {Range} */
+function rangeOf(name, value) {
+  if (typeof value === 'number' && isWhole(value, 0)) return { min: value, max: value };
+  const ends = /^(\d+)\.\.(\d+)$/.exec(String(value));
+  const [min, max] = ends ? [Number(ends[1]), Number(ends[2])] : [NaN, NaN];
+  if (isWhole(min, 0) && isWhole(max, 1) && min <= max) return { min, max };
+  throw new WasmAIError(
+    'ARGUMENT',
+    `dim ${name}`,
+    `must be a whole number from 0, or a range such as 1..512, not ${value}`,
+  );
+}
+
+/** Options' dims as a checked map.
+ * @param {Record<string, unknown>} [dims] @returns {Map<string, Range>} */
 export function dimMap(dims = {}) {
-  const map = new Map();
-  for (const [name, value] of Object.entries(dims)) {
-    if (typeof value === 'string' && value.includes('..')) {
-      throw new WasmAIError(
-        'UNSUPPORTED',
-        `dim ${name}`,
-        `ranges (${value}) are not in this version; give one number`,
-      );
-    }
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0x7fffffff) {
-      throw new WasmAIError(
-        'ARGUMENT',
-        `dim ${name}`,
-        `must be a whole number from 0, not ${value}`,
-      );
-    }
-    map.set(name, value);
-  }
-  return map;
+  return new Map(Object.entries(dims).map(([name, value]) => [name, rangeOf(name, value)]));
 }
 
 /** A dim that the model does not have is a mistake of the caller. */

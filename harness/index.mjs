@@ -12,7 +12,8 @@ export { WasmAIError };
  * @property {boolean} [optimize]  all graph passes; default false
  * @property {boolean} [secure]    only what holds under every `--secure` rule of this version
  * @property {'f16'} [quantize]    round weights to float16: half the package, and that half more peak memory
- * @property {Record<string, number>} [dims]  values of symbolic dims: name or `input[axis]`
+ * @property {Record<string, number | string>} [dims]  symbolic dims: name or `input[axis]` -> 8, or
+ *   '1..8' to leave it open
  * @property {number} [maxHeapMB]  refuse a package whose peak memory is above
  *
  * @typedef {object} Report
@@ -22,7 +23,8 @@ export { WasmAIError };
  * @property {number} packageBytes
  * @property {number} peakBytes     linear memory of one session
  * @property {null} fuelPerInference  not metered in this version
- * @property {{name: string, value: number, bound: boolean}[]} dims  symbolic dims and their values
+ * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  symbolic dims:
+ *   their values, or the ends of their ranges
  * @property {boolean} optimize
  * @property {'f16' | null} quantize
  * @property {boolean} secure

@@ -10,7 +10,7 @@ import { WasmAIError } from './errors.js';
 export const HEADER_SIZE = 256;
 export const DIGEST_SIZE = 48;
 export const PAGE_SIZE = 65536;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const MAX_PAGES = 65536; // 4 GiB, all that wasm32 can address
 
 /** First bytes that are something else, and what to do about it. @type {[RegExp, string][]} */

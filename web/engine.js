@@ -9,19 +9,25 @@
 
 import { PAGE_SIZE } from './certificate.js';
 import { codeOfStatus, WasmAIError } from './errors.js';
-import { dtypeOfNumber } from './tensors.js';
+import { dtypeOfName, dtypeOfNumber } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
-/** @typedef {{ slot: Slot, pointer: number, size: number }} Place */
+/** `size` is room for the largest dims; `at` is where the io table has this slot.
+ * @typedef {{ slot: Slot, pointer: number, size: number, at: number }} Place */
+/** @typedef {{ dims: readonly number[], data: ArrayBuffer }} Bytes */
 /** @typedef {Record<string, (...args: number[]) => number>} Exports */
 /**
  * One run; inputs and outputs by their index.
- * @typedef {{ feeds: (ArrayBuffer | null)[], wanted: number[], carry: [output: number, input: number][] }} Request
+ * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][] }} Request
  */
 
-const IO_LAYOUT = 1;
+const IO_LAYOUT = 2;
 const IO_HEADER_WORDS = 3;
-const IO_SLOT_WORDS = 14; // name ptr, name size, dtype, rank, dims[8], data ptr, size
+// name ptr, name size, dtype, rank, dims[8], data ptr, size, least dims[8], symbol ptr[8]
+const IO_SLOT_WORDS = 30;
+const IO_DIMS = 4;
+const IO_LEAST = 14;
+const IO_SYMBOLS = 22;
 const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
@@ -129,25 +135,21 @@ export function openEngine({ runtime, pack, pages }) {
       ),
 
     /**
-     * One inference: input bytes in slot order in (null: what was carried), bytes of the wanted
-     * outputs out, in the order wanted. `carry` is then done: pairs of output and input.
-     * @param {Request} request @returns {ArrayBuffer[]}
+     * One inference: inputs in slot order in (null: what was carried), the wanted outputs out, in
+     * the order wanted. `carry` is then done: pairs of output and input.
+     * @param {Request} request @returns {Bytes[]}
      */
     run({ feeds, wanted, carry }) {
       if (dead)
         throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
       checkRequest({ feeds, wanted, carry }, inputs, outputs, held);
       feeds.forEach((feed, i) => {
-        const { pointer, size } = inputs[i];
-        if (feed) new Uint8Array(memory.buffer, pointer, size).set(new Uint8Array(feed));
+        if (feed) writeFeed(memory, inputs[i], feed);
       });
       dead = true; // until it came back well
       held = new Set();
       must(() => wasm.wai_glue_run());
-      const answer = wanted.map((i) => {
-        const { pointer, size } = outputs[i];
-        return memory.buffer.slice(pointer, pointer + size);
-      });
+      const answer = wanted.map((i) => readOutput(memory, outputs[i]));
       carryOver(carry);
       held = new Set(carry.map(([, input]) => input));
       dead = false;
@@ -165,12 +167,43 @@ function checkRequest({ feeds, wanted, carry }, inputs, outputs, held) {
     const { slot, size } = inputs[i];
     if (!feed && !held.has(i))
       throw new WasmAIError('STATE', slot.name, 'nothing was carried to this input');
-    if (feed && feed.byteLength !== size)
-      throw wrong(slot.name, `expected ${size} bytes, got ${feed.byteLength}`);
+    if (!feed) return;
+    const bytes = bytesOf(slot, feed.dims);
+    if (feed.dims.length !== slot.dims.length || bytes > size)
+      throw wrong(slot.name, `expected [${slot.dims.join(', ')}], got [${feed.dims.join(', ')}]`);
+    if (feed.data.byteLength !== bytes)
+      throw wrong(slot.name, `expected ${bytes} bytes, got ${feed.data.byteLength}`);
   });
   if ([...wanted, ...carry.map(([output]) => output)].some((i) => !outputs[i]))
     throw wrong('run', 'there is no such output');
   if (carry.some(([, i]) => !inputs[i])) throw wrong('run', 'there is no such input');
+}
+
+/** @param {Slot} slot @param {readonly number[]} dims */
+function bytesOf(slot, dims) {
+  return dims.reduce((product, dim) => product * dim, dtypeOfName(slot.dtype).size);
+}
+
+/** Bytes and dims of an input. @param {WebAssembly.Memory} memory @param {Place} place @param {Bytes} feed */
+function writeFeed(memory, { pointer, at }, { dims, data }) {
+  new Uint8Array(memory.buffer, pointer, data.byteLength).set(new Uint8Array(data));
+  const table = new DataView(memory.buffer);
+  for (const [i, dim] of dims.entries()) table.setUint32(at + (IO_DIMS + i) * 4, dim, true);
+}
+
+/** @param {WebAssembly.Memory} memory @param {Place} place @returns {Bytes} */
+function readOutput(memory, { slot, pointer, size, at }) {
+  const table = new DataView(memory.buffer);
+  const dims = slot.dims.map((_, i) => table.getUint32(at + (IO_DIMS + i) * 4, true));
+  const bytes = bytesOf(slot, dims);
+  if (bytes > size) {
+    throw new WasmAIError(
+      'INTERNAL',
+      slot.name,
+      'the runtime described this tensor wrongly: it is larger than its place',
+    );
+  }
+  return { dims, data: memory.buffer.slice(pointer, pointer + bytes) };
 }
 
 /** @param {number} pages */
@@ -285,7 +318,7 @@ function readIo(memory, pointer) {
   let next = IO_HEADER_WORDS;
   const [inputs, outputs] = counts.map((count) =>
     Array.from({ length: count }, () => {
-      const place = readPlace(memory, word, next);
+      const place = readPlace(memory, word, next, pointer + next * 4);
       next += IO_SLOT_WORDS;
       return place;
     }),
@@ -295,8 +328,18 @@ function readIo(memory, pointer) {
   return { inputs, outputs, from };
 }
 
-/** @param {WebAssembly.Memory} memory @param {(index: number) => number} word @param {number} at @returns {Place} */
-function readPlace(memory, word, at) {
+/** A NUL-terminated name. @param {WebAssembly.Memory} memory @param {number} pointer */
+function readName(memory, pointer) {
+  checkRange(memory, pointer, 1, 'symbol');
+  const room = Math.min(MAX_NAME, memory.buffer.byteLength - pointer);
+  const bytes = new Uint8Array(memory.buffer, pointer, room);
+  const end = bytes.indexOf(0);
+  return utf8.decode(bytes.subarray(0, end < 0 ? room : end));
+}
+
+/** @param {WebAssembly.Memory} memory @param {(index: number) => number} word @param {number} at first word
+ * @param {number} address of the first word @returns {Place} */
+function readPlace(memory, word, at, address) {
   const nameSize = word(at + 1);
   if (nameSize > MAX_NAME)
     throw new WasmAIError(
@@ -321,7 +364,22 @@ function readPlace(memory, word, at) {
     );
   }
   checkRange(memory, pointer, size, name);
-  return { slot: { name, dtype: row.name, dims }, pointer, size };
+  const symbols = dims.map((max, i) => {
+    const symbol = word(at + IO_SYMBOLS + i);
+    return symbol === 0
+      ? null
+      : { name: readName(memory, symbol), min: word(at + IO_LEAST + i), max };
+  });
+  const varies = dims.some((max, i) => word(at + IO_LEAST + i) < max);
+  /** @type {Slot} */
+  const slot = {
+    name,
+    dtype: row.name,
+    dims,
+    ...(symbols.some((symbol) => symbol !== null) && { symbols }),
+    ...(varies && { varies }),
+  };
+  return { slot, pointer, size, at: address };
 }
 
 /** What the runtime says about its failure. @param {WebAssembly.Memory} memory @param {number} pointer @param {number} status */

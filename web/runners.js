@@ -21,7 +21,7 @@ import { checkSlots } from './tensors.js';
  * @property {readonly Slot[]} inputs
  * @property {readonly Slot[]} outputs
  * @property {number} memoryBytes
- * @property {(request: import('./engine.js').Request) => Promise<{ outputs: ArrayBuffer[], ms: number, memoryBytes: number }>} run
+ * @property {(request: import('./engine.js').Request) => Promise<{ outputs: import('./engine.js').Bytes[], ms: number, memoryBytes: number }>} run
  * @property {(error: WasmAIError) => void} stop   ends it, also in the middle of a run
  * @property {() => boolean} alive
  */
@@ -59,7 +59,7 @@ export async function startWorkerRunner(parts, signal, started) {
       outputs: checkSlots(opened.outputs, parts.where),
       memoryBytes: Number(opened.memoryBytes),
       run: async (request) => {
-        const given = request.feeds.filter((feed) => feed !== null);
+        const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
         const { outputs, ms, memoryBytes } = await client.request('run', request, given);
         return { outputs, ms: Number(ms), memoryBytes: Number(memoryBytes) };
       },

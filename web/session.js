@@ -5,7 +5,7 @@
  */
 import { closestName, WasmAIError } from './errors.js';
 import { abortedError } from './rpc.js';
-import { buffersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
+import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').RunOptions} RunOptions */
 /** @typedef {import('./wasmai.d.ts').SessionInfo} SessionInfo */
@@ -233,7 +233,7 @@ export class Session {
       const { outputs, ms, memoryBytes } = await runner.run(job.request);
       if (job.settled) return;
       const slots = job.request.wanted.map((i) => this.outputs[i]);
-      const tensors = buffersToOutputs(slots, outputs);
+      const tensors = answersToOutputs(slots, outputs);
       this.#held = job.number;
       this.#runs += 1;
       this.#lastMs = ms;

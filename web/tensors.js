@@ -125,7 +125,7 @@ export class Tensor {
  * own, in slot order. The caller may change its arrays at once afterwards. An input
  * that is not fed is null if it is among `carried`, else an error.
  * @param {readonly Slot[]} slots @param {Record<string, Tensor | TypedArray>} feeds
- * @param {ReadonlySet<number>} carried @returns {(ArrayBuffer | null)[]}
+ * @param {ReadonlySet<number>} carried @returns {(import('./engine.js').Bytes | null)[]}
  */
 export function feedsToBuffers(slots, feeds, carried) {
   if (
@@ -145,37 +145,82 @@ export function feedsToBuffers(slots, feeds, carried) {
     const feed = Object.hasOwn(feeds, slot.name) ? feeds[slot.name] : undefined;
     return feed === undefined && carried.has(i) ? null : checkFeed(slot, feed);
   });
-  return arrays.map((array) => {
-    if (array === null) return null;
-    const copy = new Uint8Array(array.byteLength);
-    copy.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-    return copy.buffer;
+  checkSymbols(slots, arrays);
+  return arrays.map((given) => {
+    if (given === null) return null;
+    const { data, dims } = given;
+    const copy = new Uint8Array(data.byteLength);
+    copy.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return { dims: [...dims], data: copy.buffer };
   });
 }
 
-/** @param {Slot} slot @param {Tensor | TypedArray | undefined} feed @returns {TypedArray} */
+/** One symbol is one number, in whatever input it stands.
+ * @param {readonly Slot[]} slots @param {({ dims: readonly number[] } | null)[]} given */
+function checkSymbols(slots, given) {
+  /** @type {Map<string, { dim: number, where: string }>} */
+  const seen = new Map();
+  for (const [i, { name, symbols }] of slots.entries()) {
+    const { dims = [] } = given[i] ?? {};
+    for (const [axis, dim] of dims.entries()) {
+      const symbol = symbols?.[axis]?.name;
+      if (symbol === undefined) continue;
+      const where = `axis ${axis} of ${name}`;
+      const first = seen.get(symbol) ?? { dim, where };
+      seen.set(symbol, first);
+      if (first.dim !== dim) {
+        throw new WasmAIError(
+          'ARGUMENT',
+          name,
+          `${symbol} is ${first.dim} on ${first.where}, but ${dim} on ${where}`,
+        );
+      }
+    }
+  }
+}
+
+/** "1, 3, n (1 to 512)" @param {Slot} slot */
+function dimsText({ dims, symbols }) {
+  return dims
+    .map((dim, i) => {
+      const symbol = symbols?.[i];
+      return symbol ? `${symbol.name} (${symbol.min} to ${symbol.max})` : dim;
+    })
+    .join(', ');
+}
+
+/** @param {Slot} slot @param {readonly number[]} dims */
+function dimsFit(slot, dims) {
+  return (
+    dims.length === slot.dims.length &&
+    dims.every((dim, i) => dim >= (slot.symbols?.[i]?.min ?? slot.dims[i]) && dim <= slot.dims[i])
+  );
+}
+
+/** @param {Slot} slot @param {Tensor | TypedArray | undefined} feed
+ * @returns {{ data: TypedArray, dims: readonly number[] }} */
 function checkFeed(slot, feed) {
-  const expected = `expected ${slot.dtype} [${slot.dims.join(', ')}]`;
+  const expected = `expected ${slot.dtype} [${dimsText(slot)}]`;
   const wrong = (/** @type {string} */ got) =>
     new WasmAIError('ARGUMENT', slot.name, `${expected}, got ${got}`);
   if (feed === undefined || feed === null)
     throw wrong('nothing: give this input (no run before carried anything to it)');
   const row = dtypeOfName(slot.dtype);
   if (feed instanceof Tensor) {
-    const same =
-      feed.dims.length === slot.dims.length && feed.dims.every((dim, i) => dim === slot.dims[i]);
-    if (feed.dtype !== slot.dtype || !same) throw wrong(`${feed.dtype} [${feed.dims.join(', ')}]`);
+    if (feed.dtype !== slot.dtype || !dimsFit(slot, feed.dims))
+      throw wrong(`${feed.dtype} [${feed.dims.join(', ')}]`);
     // A detached buffer has length 0 by now, whatever it had in the constructor.
-    if (feed.data.length !== countOf(slot.dims))
+    if (feed.data.length !== countOf(feed.dims))
       throw wrong('a tensor whose buffer was transferred away');
-    return feed.data;
+    return feed;
   }
   if (!ArrayBuffer.isView(feed) || feed instanceof DataView)
     throw wrong(`${kindOf(feed)}: use a Tensor or a typed array`);
   if (!arrayFits(row, feed)) throw wrong(`${kindOf(feed)}: use ${row.array.name}`);
+  if (slot.symbols) throw wrong(`${kindOf(feed)}: use a Tensor, which says its dims`);
   const count = countOf(slot.dims);
   if (feed.length !== count) throw wrong(`${feed.length} elements instead of ${count}`);
-  return feed;
+  return { data: feed, dims: slot.dims };
 }
 
 /**
@@ -200,14 +245,15 @@ export function carryIndices(inputs, outputs, carry) {
   return Object.entries(carry).map(([to, from]) => {
     const input = indexOfSlot(inputs, to, 'input');
     const output = indexOfSlot(outputs, from, 'output');
-    const [want, have] = [inputs[input], outputs[output]].map(
-      ({ dtype, dims }) => `${dtype} [${dims.join(', ')}]`,
-    );
-    if (want !== have) {
+    const [want, have] = [inputs[input], outputs[output]];
+    // What varies is checked when its dims are known.
+    const fits = have.varies ? have.dims.length === want.dims.length : dimsFit(want, have.dims);
+    if (want.dtype !== have.dtype || !fits) {
       throw new WasmAIError(
         'ARGUMENT',
         to,
-        `it is ${want}, but output "${from}" is ${have}: it cannot be carried`,
+        `it is ${want.dtype} [${dimsText(want)}], but output "${from}" is ` +
+          `${have.dtype} [${dimsText(have)}]: it cannot be carried`,
       );
     }
     return [output, input];
@@ -230,25 +276,30 @@ function indexOfSlot(slots, name, kind) {
 }
 
 /**
- * Output buffers, in the order of their slots, as named tensors.
- * @param {readonly Slot[]} slots @param {ArrayBuffer[]} buffers
+ * Outputs, in the order of their slots, as named tensors.
+ * @param {readonly Slot[]} slots @param {import('./engine.js').Bytes[]} answers
  * @returns {Record<string, Tensor>}
  */
-export function buffersToOutputs(slots, buffers) {
+export function answersToOutputs(slots, answers) {
   /** @type {Record<string, Tensor>} */
   const outputs = Object.create(null); // a model may name an output "__proto__"
   slots.forEach((slot, i) => {
     const row = dtypeOfName(slot.dtype);
-    const buffer = buffers[i];
-    const count = countOf(slot.dims);
-    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== count * row.size) {
+    const { dims, data } = answers[i] ?? {};
+    const described =
+      Array.isArray(dims) && (slot.varies ? dims.length === slot.dims.length : dimsFit(slot, dims));
+    if (
+      !described ||
+      !(data instanceof ArrayBuffer) ||
+      data.byteLength !== countOf(dims) * row.size
+    ) {
       throw new WasmAIError(
         'INTERNAL',
         slot.name,
         'the runtime returned an output of another size than it declared',
       );
     }
-    outputs[slot.name] = new Tensor(slot.dtype, new row.array(buffer), slot.dims);
+    outputs[slot.name] = new Tensor(slot.dtype, new row.array(data), dims);
   });
   return outputs;
 }
@@ -263,7 +314,7 @@ export function checkSlots(slots, where) {
   const names = new Set();
   return Object.freeze(
     slots.map((slot) => {
-      const { name, dtype, dims } = slot ?? {};
+      const { name, dtype, dims, symbols, varies } = slot ?? {};
       if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();
       if (
         !Array.isArray(dims) ||
@@ -272,7 +323,27 @@ export function checkSlots(slots, where) {
       )
         throw bad();
       names.add(name);
-      return Object.freeze({ name, dtype, dims: Object.freeze([...dims]) });
+      return Object.freeze({
+        name,
+        dtype,
+        dims: Object.freeze([...dims]),
+        ...(symbols !== undefined && { symbols: checkRanges(symbols, dims, bad) }),
+        ...(varies !== undefined && { varies: Boolean(varies) }),
+      });
+    }),
+  );
+}
+
+/** @param {any} symbols @param {number[]} dims @param {() => WasmAIError} bad */
+function checkRanges(symbols, dims, bad) {
+  if (!Array.isArray(symbols) || symbols.length !== dims.length) throw bad();
+  return Object.freeze(
+    symbols.map((symbol, i) => {
+      if (symbol === null) return null;
+      const { name, min, max } = symbol ?? {};
+      const range = Number.isSafeInteger(min) && min >= 0 && min <= max && max === dims[i];
+      if (typeof name !== 'string' || !range) throw bad();
+      return Object.freeze({ name, min, max });
     }),
   );
 }

@@ -83,10 +83,22 @@ export class WasmAIError extends Error {
   readonly where: string;
 }
 
+/** A dimension that every run may give another value, as `compile --dim name=min..max` said. */
+export interface DimRange {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+}
+
 export interface Slot {
   readonly name: string;
   readonly dtype: DType;
+  /** The largest ones, where they are not the same in every run. */
   readonly dims: readonly number[];
+  /** Of an input with symbolic dims: per axis its range, or null. Feed it as a Tensor. */
+  readonly symbols?: readonly (DimRange | null)[];
+  /** True where dims differ from run to run: an output's Tensor says which they are. */
+  readonly varies?: boolean;
 }
 
 /** What a package states about itself, and the runtime proves. */

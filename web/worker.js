@@ -38,7 +38,8 @@ const requests = {
     const start = now();
     const outputs = engine.run({ feeds, wanted, carry });
     const ms = now() - start;
-    post({ id, outputs, ms, memoryBytes: engine.memoryBytes() }, outputs);
+    const buffers = outputs.map(({ data }) => data);
+    post({ id, outputs, ms, memoryBytes: engine.memoryBytes() }, buffers);
   },
   close() {
     end();

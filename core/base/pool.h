@@ -18,6 +18,7 @@ typedef struct wai_pool {
     bool sealed;   /* every later allocation fails                */
     bool violated; /* somebody tried to allocate after the seal   */
     void *freed;   /* what XNNPACK gave back; runtime/xnn.c reuses it */
+    bool wasteful; /* but not here: `total` is to be the sum of all   */
 } wai_pool;
 
 void wai_pool_init(wai_pool *pool, const wai_allocator *allocator, uint64_t limit);

@@ -7,11 +7,10 @@
 
 #include "base/limits.h"
 #include "base/sha384.h"
-#include "compiler/fold.h"
-#include "onnx/import.h"
+#include "compiler/dynamic.h"
+#include "compiler/front.h"
 #include "onnx/read.h"
 #include "package/write.h"
-#include "passes/pass.h"
 #include "plan/plan.h"
 #include "runtime/xnn.h"
 #include "wasmai_compile.h"
@@ -21,13 +20,6 @@ struct wai_package {
     wai_bytes bytes;
 };
 
-static void show_stage(wai_graph *graph, const wai_compile_options *options, const char *stage) {
-    if (options->on_stage != NULL && graph->status == WAI_OK) {
-        const char *text = wai_graph_dump(graph);
-        options->on_stage(options->on_stage_context, stage, text != NULL ? text : "");
-    }
-}
-
 static void show_plan(const wai_plan *plan, const wai_graph *graph,
                       const wai_compile_options *options) {
     if (options->on_stage != NULL) {
@@ -36,51 +28,22 @@ static void show_plan(const wai_plan *plan, const wai_graph *graph,
     }
 }
 
-static wai_status import(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options) {
+/* The graph at the numbers that options give; the largest ones of ranges. When
+ * dims are to stay open, that was a look at the model, and a new graph has them. */
+static wai_status make_graph(wai_graph *graph, wai_bytes onnx, const wai_compile_options *options) {
     wai_onnx_model model;
     graph->status = wai_onnx_read(&model, onnx, graph->arena, graph->diag);
-    if (graph->status != WAI_OK) {
+    if (graph->status != WAI_OK || wai_front_import(graph, &model, options) != WAI_OK) {
         return graph->status;
     }
-    graph->fold = wai_fold_node;
-    wai_onnx_import(graph, &model, options);
-    show_stage(graph, options, "import");
-    return wai_graph_check(graph);
-}
-
-static wai_status run_passes(wai_graph *graph, const wai_compile_options *options) {
-    for (size_t i = 0; i < wai_pass_count; i++) {
-        const wai_pass *pass = &wai_passes[i];
-        if (!options->optimize && !pass->always) {
-            continue;
-        }
-        graph->cursor = NULL;
-        graph->scope = pass->name;
-        wai_status status = pass->run(graph);
-        graph->cursor = NULL;
-        if (status != WAI_OK || (status = wai_graph_check(graph)) != WAI_OK) {
-            return status;
-        }
-        show_stage(graph, options, pass->name);
+    if (!wai_dynamic_asked(options) && graph->data_node_count == 0) {
+        return wai_front_rewrite(graph, options) == WAI_OK ? wai_front_pack(graph, options)
+                                                           : graph->status;
     }
-    return WAI_OK;
-}
-
-/* Dims of a package are numbers: nothing in it may depend on values. */
-static wai_status refuse_data_shapes(wai_graph *graph, const wai_compile_options *options) {
-    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
-        if (node->op->data_count == NULL) {
-            continue;
-        }
-        graph->scope = node->name;
-        wai_graph_fail(graph, WAI_ERR_UNSUPPORTED,
-                       "the inputs of %s must be constants: the output's shape is in them",
-                       node->op->name);
-        if (options->on_problem != NULL) {
-            options->on_problem(options->on_problem_context, graph->diag);
-        }
-        break;
-    }
+    const uint64_t param_count = graph->param_count;
+    wai_graph_init(graph, graph->arena, graph->diag);
+    wai_dynamic_make(graph, &model, options);
+    graph->param_count = param_count;
     return graph->status;
 }
 
@@ -177,8 +140,7 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
     wai_writer writer;
     wai_certificate certificate = {.layout = wai_xnn_layout()};
     wai_sha384(certificate.source_digest, onnx.data, onnx.size);
-    if (import(graph, onnx, options) != WAI_OK || run_passes(graph, options) != WAI_OK ||
-        refuse_data_shapes(graph, options) != WAI_OK || wai_plan_make(&plan, graph) != WAI_OK) {
+    if (make_graph(graph, onnx, options) != WAI_OK || wai_plan_make(&plan, graph) != WAI_OK) {
         return graph->status;
     }
     show_plan(&plan, graph, options);
@@ -213,8 +175,6 @@ wai_status wai_compile(wai_package **out, wai_bytes onnx, const wai_compile_opti
     wai_graph graph;
     wai_arena_init(&arena, options->allocator, WAI_MAX_COMPILE_MEMORY);
     wai_graph_init(&graph, &arena, diag);
-    graph.round_weights = options->quantize == WAI_QUANTIZE_F16;
-    graph.half_weights = graph.round_weights;
     wai_bytes bytes = {NULL, 0};
     wai_status status = build(&graph, onnx, options, &bytes);
     wai_package *package = status == WAI_OK ? wai_arena_alloc(&arena, sizeof *package) : NULL;

@@ -198,7 +198,7 @@ static bool folded(wai_graph *graph, wai_node *node) {
         return false;
     }
     for (uint32_t i = 0; i < node->in_count; i++) {
-        if (node->in[i] != NULL && node->in[i]->data == NULL) {
+        if (node->in[i] != NULL && (node->in[i]->data == NULL || node->in[i]->kept)) {
             return false;
         }
     }
@@ -280,6 +280,37 @@ wai_value *wai_emit_known(wai_graph *graph, const wai_op *op, const void *params
     node->out[0]->data = data;
     node->out[0]->origin = node;
     return node->out[0];
+}
+
+void wai_graph_unfold(wai_graph *graph, wai_value *value, wai_node *next) {
+    wai_node *node = value->origin;
+    if (node->op->data_count != NULL) {
+        uint32_t *limit = node->params;
+        *limit = node->op->data_count(node->params, &node->out[0]->type);
+    }
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        node->out[i]->data = NULL;
+        node->out[i]->origin = NULL;
+    }
+    link_node(graph, node, next);
+}
+
+void wai_graph_keep(wai_graph *graph, wai_node *node) {
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        if (node->in[i] != NULL && (node->in[i]->data == NULL || node->in[i]->kept)) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        wai_value *from = node->in[i];
+        wai_value *kept =
+            from != NULL ? wai_graph_constant(graph, &from->type, from->data, from->name) : NULL;
+        if (kept != NULL) {
+            kept->kept = true;
+            wai_node_set_input(graph, node, i, kept);
+            return;
+        }
+    }
 }
 
 uint32_t wai_graph_limit(wai_graph *graph, uint64_t most) {

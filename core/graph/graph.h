@@ -35,7 +35,13 @@ typedef struct wai_value {
     uint32_t user_count, user_capacity;
     uint32_t output_count; /* how many graph outputs are this value         */
     uint32_t id;           /* order of creation, from 0                     */
-    uint32_t mark;         /* scratch of whoever walks; not kept            */
+    /* With symbolic dims (dynamic.h): bytes to reserve where the type, which is
+     * that of the largest dims, has fewer; and values of one class have equal
+     * sizes in bytes whatever the dims are. */
+    uint64_t reserved;
+    uint32_t size_class;
+    bool kept;     /* a constant that must not be folded with: its node is to run */
+    uint32_t mark; /* scratch of whoever walks; not kept            */
 } wai_value;
 
 struct wai_node {
@@ -54,6 +60,11 @@ typedef struct wai_graph_io {
     wai_value *value;
 } wai_graph_io;
 
+/* Axis `axis` of graph input `input` is symbol number `symbol`. */
+typedef struct wai_open_axis {
+    uint32_t input, axis, symbol;
+} wai_open_axis;
+
 typedef struct wai_graph {
     wai_arena *arena;
     wai_diag *diag;
@@ -62,15 +73,20 @@ typedef struct wai_graph {
     uint32_t node_count, value_count;
     wai_graph_io *inputs, *outputs;
     uint32_t input_count, output_count;
-    bool round_weights;       /* weights become float16 (pass round_weights)            */
-    bool half_weights;        /* constants are stored as float16 where nothing is lost  */
-    wai_node *cursor;         /* emit before this node; NULL: at the end           */
-    const char *scope;        /* name given to new nodes, and `where` in messages  */
-    uint64_t param_count;     /* elements of the source model's weights         */
-    uint64_t fold_work;       /* spent of WAI_MAX_FOLD_WORK                     */
-    uint32_t data_node_count; /* nodes emitted whose dims depend on values  */
-    uint32_t sample;          /* 0: dims that depend on values are bounds;
-                                 else which example to make up (dynamic/)   */
+    wai_open_axis *open_axes; /* as import met them                         */
+    uint32_t open_axis_count;
+    struct wai_dynamic *dynamic; /* NULL: all dims are numbers              */
+    wai_node *cursor;            /* emit before this; NULL: at the end      */
+    const char *scope;           /* name of new nodes, and `where` in messages */
+    uint64_t param_count;        /* elements of the source model's weights     */
+    uint64_t fold_work;          /* spent of WAI_MAX_FOLD_WORK                 */
+    uint32_t data_node_count;    /* nodes emitted whose dims depend on values  */
+    uint32_t sample;             /* 0: dims that depend on values are bounds;
+                                    else which example to make up              */
+    uint64_t decisions;          /* hash of what constants decided about the
+                                    structure: branches taken                  */
+    bool round_weights;          /* weights become float16 (pass round_weights) */
+    bool half_weights;           /* constants are stored as float16 where nothing is lost */
     /* Evaluate `node` (all inputs constant) and set data of its outputs.
      * NULL: no folding. WAI_ERR_UNSUPPORTED: leave the node as it is. */
     wai_status (*fold)(struct wai_graph *graph, wai_node *node);
@@ -131,6 +147,16 @@ wai_value *wai_emit_known(wai_graph *graph, const wai_op *op, const void *params
  * pretend. Ask only when an input is not constant.
  */
 uint32_t wai_graph_limit(wai_graph *graph, uint64_t most);
+
+/*
+ * A constant that depends on symbolic dims: put the node it comes from into the
+ * list again, before `next`, so that it is computed at run. `value` must have an
+ * origin.
+ */
+void wai_graph_unfold(wai_graph *graph, wai_value *value, wai_node *next);
+
+/* Keep a node that reads constants only from being folded, for ever. */
+void wai_graph_keep(wai_graph *graph, wai_node *node);
 
 /* Replace operand `index`. */
 void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_value *value);

@@ -14,7 +14,9 @@
  *   - Memory is allocated by wai_session_open() and by nothing else.
  *   - Package bytes are untrusted. Bad bytes give a status, never a crash.
  *   - After a failed wai_session_run() the session is dead: every later call
- *     except wai_session_close() returns WAI_ERR_STATE.
+ *     except wai_session_close() returns WAI_ERR_STATE. One failure is none:
+ *     WAI_ERR_ARGUMENT because the dims of the inputs do not fit each other or
+ *     the model; then nothing has been run.
  *   - Sizes are bytes, counts are elements.
  */
 #ifndef WASMAI_H
@@ -151,6 +153,28 @@ uint32_t wai_session_output_count(const wai_session *session);
  * inputs that a step may overwrite, are undefined before that. */
 wai_status wai_session_input(const wai_session *session, uint32_t index, wai_tensor *out);
 wai_status wai_session_output(const wai_session *session, uint32_t index, wai_tensor *out);
+
+/* An axis of an input: a number (min == max, no symbol), or a symbol's range. */
+typedef struct wai_axis {
+    const char *symbol; /* NULL: the axis is a number                       */
+    uint32_t min, max;  /* both included                                    */
+} wai_axis;
+
+/* The axes of input `index`, as many as its rank, into out[]. */
+wai_status wai_session_axes(const wai_session *session, uint32_t index, wai_axis out[WAI_MAX_RANK]);
+
+/* 1 if the dims of output `index` may differ from run to run, else 0. */
+int wai_session_output_varies(const wai_session *session, uint32_t index);
+
+/*
+ * Give input `index` the dims that it has from the next run on, as many as its
+ * rank; a session starts with the largest. Resize before you write the input.
+ * ARGUMENT when a dim is outside its range. Inputs that share a symbol must agree
+ * when the run starts. Output slots have their dims behind the run; before it
+ * those of the run before. Data pointers stay as they are.
+ */
+wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32_t *dims,
+                              wai_diag *diag);
 
 /* Run once. Allocates nothing. All inputs must be written, or carried to,
  * before every run. */

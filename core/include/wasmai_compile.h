@@ -14,10 +14,12 @@ extern "C" {
 #endif
 
 /* The value of a symbolic dimension: "batch", or "input[0]" for the first
- * axis of the graph input `input` when that axis has no name. */
+ * axis of the graph input `input` when that axis has no name. With min below
+ * max it stays symbolic: memory is planned for max, and every run may give
+ * another value in between. */
 typedef struct wai_dim {
     const char *name;
-    uint32_t value;
+    uint32_t min, max;
 } wai_dim;
 
 /* A graph input that is a constant of the compiled model. `data` holds
@@ -60,7 +62,7 @@ typedef struct wai_compile_options {
     void *on_problem_context;
     /* If set, told of every symbolic dim and the value it got: bound is 0 when
      * the value is the default of 1 because nobody gave one. */
-    void (*on_dim)(void *context, const char *name, uint32_t value, int bound);
+    void (*on_dim)(void *context, const char *name, uint32_t min, uint32_t max, int bound);
     void *on_dim_context;
 } wai_compile_options;
 

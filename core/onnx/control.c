@@ -38,6 +38,7 @@ static bool constant_bool(wai_lower *l, const wai_value *value, const char *what
         return false;
     }
     *out = *(const uint8_t *)value->data != 0;
+    l->graph->decisions = l->graph->decisions * 31 + 1 + *out;
     return true;
 }
 

@@ -56,24 +56,29 @@ static void axis_name(char *out, size_t size, const char *input, uint32_t axis) 
 }
 
 /* A dim that the model leaves open: as bound by the caller, by its own name or
- * by place; 1 otherwise. */
+ * by place; 1 otherwise. A symbolic one is noted and has its largest value. */
 static uint32_t open_dim(wai_importer *im, const wai_onnx_io *io, uint32_t axis) {
+    static const wai_dim one = {NULL, 1, 1};
+    wai_graph *g = im->graph;
     char by_place[WAI_MAX_NAME + 4];
     axis_name(by_place, sizeof by_place, io->name, axis);
     const char *name = io->dims[axis].name != NULL ? io->dims[axis].name : by_place;
-    uint32_t value = 1;
-    int bound = 0;
+    const wai_dim *found = NULL;
     for (size_t i = 0; i < im->options->dim_count; i++) {
         const wai_dim *dim = &im->options->dims[i];
-        if (strcmp(dim->name, by_place) == 0 || (!bound && strcmp(dim->name, name) == 0)) {
-            value = dim->value;
-            bound = 1;
+        if (strcmp(dim->name, by_place) == 0 || (found == NULL && strcmp(dim->name, name) == 0)) {
+            found = dim;
         }
     }
+    const wai_dim *dim = found != NULL ? found : &one;
     if (im->options->on_dim != NULL) {
-        im->options->on_dim(im->options->on_dim_context, name, value, bound);
+        im->options->on_dim(im->options->on_dim_context, name, dim->min, dim->max, found != NULL);
     }
-    return value;
+    if (found != NULL) {
+        g->open_axes[g->open_axis_count++] =
+            (wai_open_axis){g->input_count, axis, (uint32_t)(found - im->options->dims)};
+    }
+    return dim->max;
 }
 
 static bool io_type(wai_importer *im, const wai_onnx_io *io, wai_type *type) {
@@ -143,9 +148,10 @@ static wai_status add_inputs(wai_importer *im) {
     if (im->model->graph.input_count > WAI_MAX_IO + im->model->graph.initializer_count) {
         return wai_graph_fail(g, WAI_ERR_LIMIT, "the graph has more than %u inputs", WAI_MAX_IO);
     }
-    g->inputs =
-        wai_arena_array(g->arena, im->model->graph.input_count + WAI_MAX_IO, sizeof *g->inputs);
-    if (g->inputs == NULL) {
+    uint32_t most = im->model->graph.input_count + WAI_MAX_IO;
+    g->inputs = wai_arena_array(g->arena, most, sizeof *g->inputs);
+    g->open_axes = wai_arena_array(g->arena, (size_t)most * WAI_MAX_RANK, sizeof *g->open_axes);
+    if (g->inputs == NULL || g->open_axes == NULL) {
         return wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory in the compiler");
     }
     for (uint32_t i = 0; i < im->model->graph.input_count && g->status == WAI_OK; i++) {

@@ -26,12 +26,17 @@ static uint32_t element_count(wai_importer *im, const wai_onnx_io *io) {
     int bound = 0;
     for (size_t i = 0; i < options->dim_count && !bound; i++) {
         if (strcmp(options->dims[i].name, io->name) == 0) {
-            count = options->dims[i].value;
+            count = options->dims[i].max;
             bound = 1;
+            if (options->dims[i].min < count) {
+                im->graph->scope = io->name;
+                wai_graph_fail(im->graph, WAI_ERR_UNSUPPORTED,
+                               "the number of elements of a sequence cannot be a range");
+            }
         }
     }
     if (options->on_dim != NULL) {
-        options->on_dim(options->on_dim_context, io->name, count, bound);
+        options->on_dim(options->on_dim_context, io->name, count, count, bound);
     }
     return count;
 }

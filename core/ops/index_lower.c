@@ -30,7 +30,9 @@ static uint32_t common_divisor(uint32_t a, uint32_t b) {
 
 wai_index_rows wai_index_rows_of(wai_graph *g, const wai_value *data, const wai_value *indices) {
     const wai_index_rows none = {0};
-    if (indices->data == NULL || indices->type.rank < 1 || !wai_index_is(&indices->type)) {
+    /* With symbolic dims the rows may differ from run to run. */
+    if (g->sample != 0 || indices->data == NULL || indices->type.rank < 1 ||
+        !wai_index_is(&indices->type)) {
         return none;
     }
     const uint32_t last = indices->type.rank - 1, tuple = indices->type.dims[last];

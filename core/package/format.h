@@ -16,7 +16,7 @@
  *   48   u64     weights of the source model, elements
  *   56   u64     floating-point operations of one inference
  *   64   u32     step count
- *   68   u32     section count (5)
+ *   68   u32     section count (6)
  *   72   u8[48]  SHA-384 of the source ONNX file
  *   120  u8[8]   zero
  *   128  section table: per section u32 kind, u32 zero, u64 offset, u64 size
@@ -37,6 +37,18 @@
  *   4 io       words: input count, output count, then for each input and
  *              output: name (offset in strings), value index
  *   5 data     constants and packed weights
+ *   6 dynamic  words, five lists, each with its count in front; all empty when
+ *              every dim is a number:
+ *              symbols: name (offset in strings), smallest, largest value
+ *              axes: input, axis, symbol; no axis twice
+ *              formulas: see tensor/formula.h, over value indices
+ *              uses: step, word of its params, formula, formula that it is to
+ *                be divided by as f32 (or WAI_FORMAT_ABSENT); steps ascending
+ *              reserves: value, bytes, for values that can be larger than at
+ *                the largest dims
+ *
+ * With symbols, values have their types at the largest dims, and params their
+ * words.
  *
  * Values are single-assignment: each is a constant, a graph input, or an
  * output of exactly one step.
@@ -45,7 +57,7 @@
 #define WAI_FORMAT_H
 
 #define WAI_FORMAT_MAGIC       "WAI\x1a"
-#define WAI_FORMAT_VERSION     1u
+#define WAI_FORMAT_VERSION     2u
 #define WAI_FORMAT_HEADER_SIZE 128u
 #define WAI_FORMAT_ENTRY_SIZE  24u
 #define WAI_FORMAT_DIGEST_SIZE 48u
@@ -57,9 +69,10 @@ enum {
     WAI_SECTION_VALUES,
     WAI_SECTION_STEPS,
     WAI_SECTION_IO,
-    WAI_SECTION_DATA
+    WAI_SECTION_DATA,
+    WAI_SECTION_DYNAMIC
 };
-#define WAI_SECTION_COUNT 5u
+#define WAI_SECTION_COUNT 6u
 
 enum { WAI_STORAGE_CONSTANT = 1, WAI_STORAGE_ARENA = 2, WAI_STORAGE_HALF = 3 };
 

@@ -143,6 +143,16 @@ static wai_status no_memory(reader *r) {
 
 /* ---- values ---- */
 
+static wai_status check_place(reader *r, const wai_program *p, const wai_program_value *v) {
+    uint64_t room = v->constant ? p->data_size : p->arena_size;
+    if (v->offset % WAI_ALIGN != 0 || v->offset > room ||
+        wai_slot_size(v->half ? v->size / 2 : v->size) > room - v->offset) {
+        return REFUSE(r, "values", "a value lies outside the %s",
+                      v->constant ? "data section" : "arena");
+    }
+    return WAI_OK;
+}
+
 static wai_status read_value(reader *r, const wai_program *p, wai_cursor *c, wai_program_value *v) {
     v->type.dtype = (wai_dtype)wai_cursor_u32(c);
     v->type.rank = wai_cursor_u32(c);
@@ -161,17 +171,11 @@ static wai_status read_value(reader *r, const wai_program *p, wai_cursor *c, wai
     }
     v->constant = storage != WAI_STORAGE_ARENA;
     v->half = storage == WAI_STORAGE_HALF;
-    size_t size = wai_type_size(&v->type);
-    if (v->half && (size % 4 != 0 || (v->type.dtype != WAI_F32 && v->type.dtype != WAI_U8))) {
+    v->size = (uint32_t)wai_type_size(&v->type);
+    if (v->half && (v->size % 4 != 0 || (v->type.dtype != WAI_F32 && v->type.dtype != WAI_U8))) {
         return REFUSE(r, "values", "a value cannot be stored as f16");
     }
-    uint64_t room = v->constant ? p->data_size : p->arena_size;
-    uint64_t slot = wai_slot_size(v->half ? size / 2 : size);
-    if (v->offset % WAI_ALIGN != 0 || v->offset > room || slot > room - v->offset) {
-        return REFUSE(r, "values", "a value lies outside the %s",
-                      v->constant ? "data section" : "arena");
-    }
-    return WAI_OK;
+    return check_place(r, p, v);
 }
 
 static wai_status read_values(reader *r, wai_program *p) {
@@ -336,6 +340,92 @@ static wai_status read_io(reader *r, wai_program *p) {
     return wai_cursor_left(&c) == 0 ? WAI_OK : REFUSE(r, "io", "bytes follow the last output");
 }
 
+/* ---- dynamic ---- */
+
+/* A list of `count` records of `size` words, in place; NULL when it is damaged. */
+static const void *read_list(wai_cursor *c, uint32_t *count, size_t size, uint32_t most) {
+    *count = wai_cursor_u32(c);
+    const bool there = *count <= most && *count <= wai_cursor_left(c) / (size * 4);
+    return there ? wai_cursor_bytes(c, *count * size * 4) : NULL;
+}
+
+static wai_status read_symbols(reader *r, wai_program *p, wai_cursor *c) {
+    const uint32_t *words = read_list(c, &p->symbol_count, 3, WAI_MAX_IO);
+    p->symbols = wai_pool_array(r->pool, words != NULL ? p->symbol_count : 0, sizeof *p->symbols);
+    if (p->symbols == NULL) {
+        return no_memory(r);
+    }
+    bool good = words != NULL;
+    for (uint32_t i = 0; good && i < p->symbol_count; i++, words += 3) {
+        p->symbols[i] = (wai_program_symbol){name_at(r, words[0]), words[1], words[2]};
+        good = name_is_short(p->symbols[i].name) && words[1] <= words[2] && words[2] <= WAI_MAX_DIM;
+    }
+    return good ? WAI_OK : REFUSE(r, "dynamic", "a symbol is damaged");
+}
+
+/* An input's axis is its symbol's largest value in the table of values. */
+static bool axes_are_valid(const wai_program *p) {
+    bool good = p->axes != NULL;
+    for (uint32_t i = 0; good && i < p->axis_count; i++) {
+        const wai_program_axis *a = &p->axes[i];
+        good = a->input < p->input_count && a->symbol < p->symbol_count;
+        const wai_type *type = good ? &p->values[p->inputs[a->input].value].type : NULL;
+        good = good && a->axis < type->rank && type->dims[a->axis] == p->symbols[a->symbol].max;
+    }
+    return good;
+}
+
+static bool uses_are_valid(const wai_program *p) {
+    bool good = p->formulas != NULL && p->uses != NULL;
+    for (uint32_t i = 0; good && i < p->formula_count; i++) {
+        good = wai_formula_is_valid(&p->formulas[i], p->value_count);
+    }
+    for (uint32_t i = 0; good && i < p->use_count; i++) {
+        const wai_program_use *u = &p->uses[i];
+        good = u->step < p->step_count && (i == 0 || p->uses[i - 1].step <= u->step) &&
+               u->word < p->steps[u->step].row->op->params_size / 4 &&
+               u->formula < p->formula_count &&
+               (u->over == WAI_FORMAT_ABSENT || u->over < p->formula_count);
+    }
+    return good;
+}
+
+static wai_status read_reserves(reader *r, wai_program *p, wai_cursor *c) {
+    uint32_t count;
+    const uint32_t *words = read_list(c, &count, 2, p->value_count);
+    for (uint32_t i = 0; words != NULL && i < count; i++, words += 2) {
+        wai_program_value *v = words[0] < p->value_count ? &p->values[words[0]] : NULL;
+        if (v == NULL || v->constant || words[1] <= v->size || words[1] > WAI_MAX_TENSOR_SIZE) {
+            return REFUSE(r, "dynamic", "a reserve is damaged");
+        }
+        v->size = words[1];
+        if (check_place(r, p, v) != WAI_OK) {
+            return WAI_ERR_MALFORMED;
+        }
+    }
+    return words != NULL ? WAI_OK : REFUSE(r, "dynamic", "the reserves are damaged");
+}
+
+static wai_status read_dynamic(reader *r, wai_program *p) {
+    wai_cursor c = open_section(r, WAI_SECTION_DYNAMIC);
+    wai_status status = read_symbols(r, p, &c);
+    if (status != WAI_OK) {
+        return status;
+    }
+    const uint32_t most_uses = (uint32_t)(r->sections[WAI_SECTION_DYNAMIC].size / 4);
+    p->axes = read_list(&c, &p->axis_count, 3, WAI_MAX_IO * WAI_MAX_RANK);
+    p->formulas = read_list(&c, &p->formula_count, WAI_FORMULA_WORDS, most_uses);
+    p->uses = read_list(&c, &p->use_count, 4, most_uses);
+    if (!axes_are_valid(p) || !uses_are_valid(p)) {
+        return REFUSE(r, "dynamic", "an axis, a formula or its use is damaged");
+    }
+    status = read_reserves(r, p, &c);
+    if (status == WAI_OK && (c.failed || wai_cursor_left(&c) != 0)) {
+        status = REFUSE(r, "dynamic", "the section is damaged");
+    }
+    return status;
+}
+
 wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool, wai_diag *diag) {
     memset(out, 0, sizeof *out);
     reader r = {package, pool, diag, {{NULL, 0}}};
@@ -363,8 +453,9 @@ wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool,
     out->data_size = r.sections[WAI_SECTION_DATA].size;
     out->step_count = certificate.step_count;
     if ((status = check_strings(&r)) != WAI_OK || (status = read_values(&r, out)) != WAI_OK ||
-        (status = widen_values(&r, out)) != WAI_OK || (status = read_steps(&r, out)) != WAI_OK) {
+        (status = widen_values(&r, out)) != WAI_OK || (status = read_steps(&r, out)) != WAI_OK ||
+        (status = read_io(&r, out)) != WAI_OK) {
         return status;
     }
-    return read_io(&r, out);
+    return read_dynamic(&r, out);
 }

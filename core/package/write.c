@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/sha384.h"
+#include "graph/dynamic.h"
 #include "ops/half.h"
 #include "package/format.h"
 
@@ -195,6 +196,93 @@ static void write_io(wai_writer *w, wai_writer *strings, const numbering *n) {
     }
 }
 
+/* ---- dynamic ---- */
+
+static void write_formula(wai_writer *w, const numbering *n, const wai_formula *from) {
+    wai_formula f = *from;
+    for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
+        for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
+            wai_dim_of *d = &f.terms[t].dims[i];
+            if (d->value != WAI_NO_VALUE) {
+                d->value = number_of(n, n->graph->dynamic->values[d->value]);
+            }
+        }
+    }
+    uint32_t words[WAI_FORMULA_WORDS];
+    memcpy(words, &f, sizeof words);
+    for (uint32_t i = 0; i < WAI_FORMULA_WORDS; i++) {
+        wai_write_u32(w, words[i]);
+    }
+}
+
+/* The uses of every step, in order of steps: those of one node stand together. */
+static void write_uses(wai_writer *w, const numbering *n) {
+    const wai_dynamic *d = n->graph->dynamic;
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        n->plan->steps[s]->mark = UINT32_MAX;
+    }
+    for (uint32_t i = d->use_count; i-- > 0;) {
+        d->uses[i].node->mark = i;
+    }
+    wai_write_u32(w, d->use_count);
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        const wai_node *node = n->plan->steps[s];
+        for (uint32_t i = node->mark; i < d->use_count && d->uses[i].node == node; i++) {
+            wai_write_u32(w, s);
+            wai_write_u32(w, d->uses[i].word);
+            wai_write_u32(w, d->uses[i].formula);
+            wai_write_u32(w, d->uses[i].over);
+        }
+    }
+}
+
+static void write_reserves(wai_writer *w, const numbering *n) {
+    uint32_t count = 0;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < n->plan->value_count; i++) {
+            const wai_value *value = n->plan->values[i];
+            if (value->reserved <= wai_type_size(&value->type)) {
+                continue;
+            }
+            count++;
+            if (pass == 1) {
+                wai_write_u32(w, i);
+                wai_write_u32(w, (uint32_t)value->reserved);
+            }
+        }
+        if (pass == 0) {
+            wai_write_u32(w, count);
+        }
+    }
+}
+
+static void write_dynamic(wai_writer *w, wai_writer *strings, const numbering *n) {
+    static const wai_dynamic none;
+    const wai_dynamic *d = n->graph->dynamic != NULL ? n->graph->dynamic : &none;
+    wai_write_u32(w, d->symbol_count);
+    for (uint32_t i = 0; i < d->symbol_count; i++) {
+        wai_write_u32(w, add_name(strings, d->symbols[i].name));
+        wai_write_u32(w, d->symbols[i].min);
+        wai_write_u32(w, d->symbols[i].max);
+    }
+    wai_write_u32(w, d->axis_count);
+    for (uint32_t i = 0; i < d->axis_count; i++) {
+        wai_write_u32(w, d->axes[i].input);
+        wai_write_u32(w, d->axes[i].axis);
+        wai_write_u32(w, d->axes[i].symbol);
+    }
+    wai_write_u32(w, d->formula_count);
+    for (uint32_t i = 0; i < d->formula_count; i++) {
+        write_formula(w, n, &d->formulas[i]);
+    }
+    if (d != &none) {
+        write_uses(w, n);
+    } else {
+        wai_write_u32(w, 0);
+    }
+    write_reserves(w, n);
+}
+
 /* ---- header ---- */
 
 static void put_u32(uint8_t *at, uint32_t value) {
@@ -246,6 +334,7 @@ wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *
     write_values(&sections[WAI_SECTION_VALUES], &n);
     write_steps(&sections[WAI_SECTION_STEPS], &sections[WAI_SECTION_STRINGS], &n);
     write_io(&sections[WAI_SECTION_IO], &sections[WAI_SECTION_STRINGS], &n);
+    write_dynamic(&sections[WAI_SECTION_DYNAMIC], &sections[WAI_SECTION_STRINGS], &n);
 
     static const uint8_t header[WAI_FORMAT_HEADER_SIZE];
     static const uint8_t digest[WAI_FORMAT_DIGEST_SIZE];

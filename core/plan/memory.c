@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "graph/dynamic.h"
 #include "ops/emit.h"
 #include "plan/prove.h"
 
@@ -85,7 +86,7 @@ static void hold(attempt *a, uint32_t slot, uint32_t value, bool same_bytes) {
 }
 
 static void open_slot(attempt *a, uint32_t value, uint32_t time) {
-    size_t size = wai_type_size(&a->plan.values[value]->type);
+    size_t size = wai_plan_size(a->plan.values[value]);
     if (size == 0) {
         return;
     }
@@ -96,8 +97,9 @@ static void open_slot(attempt *a, uint32_t value, uint32_t time) {
 /* The slot of input `index` if the node's output has as many bytes, else
  * NO_SLOT. */
 static uint32_t slot_of_same_size(const attempt *a, const wai_node *node, uint32_t index) {
-    const wai_value *in = node->in[index];
-    if (!in_plan(in) || wai_type_size(&in->type) != wai_type_size(&node->out[0]->type)) {
+    const wai_value *in = node->in[index], *out = node->out[0];
+    if (!in_plan(in) || wai_plan_size(in) != wai_plan_size(out) ||
+        in->size_class != out->size_class) {
         return NO_SLOT;
     }
     return a->slot_of[a->plan.index[in->id]];
@@ -242,8 +244,7 @@ static uint32_t *take_numbers(uint32_t *at, const wai_plan *plan, wai_value *con
 
 static void gather_evidence(evidence *e, const wai_plan *plan, const wai_graph *graph) {
     for (uint32_t i = 0; i < plan->value_count; i++) {
-        e->values[i] =
-            (wai_prove_value){plan->offsets[i], wai_type_size(&plan->values[i]->type), false};
+        e->values[i] = (wai_prove_value){plan->offsets[i], wai_plan_size(plan->values[i]), false};
     }
     uint32_t *at = e->numbers;
     for (uint32_t s = 0; s < plan->step_count; s++) {
@@ -311,7 +312,8 @@ wai_status wai_plan_make(wai_plan *plan, wai_graph *graph) {
     if (try_order(&best, graph, given) != WAI_OK) {
         return graph->status;
     }
-    if (wai_schedule_frugal(graph, frugal)) {
+    bool may_reorder = graph->dynamic == NULL || !graph->dynamic->keep_order;
+    if (may_reorder && wai_schedule_frugal(graph, frugal)) {
         attempt other;
         if (try_order(&other, graph, frugal) != WAI_OK) {
             return graph->status;

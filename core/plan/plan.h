@@ -46,6 +46,12 @@ static inline uint64_t wai_plan_offset(const wai_plan *plan, const wai_value *va
     return plan->offsets[plan->index[value->id]];
 }
 
+/* Bytes of a value, whatever symbolic dims are; without spare. */
+static inline size_t wai_plan_size(const wai_value *value) {
+    const size_t size = wai_type_size(&value->type);
+    return value->reserved > size ? (size_t)value->reserved : size;
+}
+
 /* ---- between the files of this folder ---------------------------------- */
 
 /* A run of bytes that lives from step `first` to step `last`, both included.

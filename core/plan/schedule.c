@@ -24,7 +24,7 @@ static bool is_written(const wai_value *value) {
 static int64_t growth(const list *l, const wai_node *node) {
     int64_t bytes = 0;
     for (uint32_t i = 0; i < node->out_count; i++) {
-        bytes += (int64_t)wai_type_size(&node->out[i]->type);
+        bytes += (int64_t)wai_plan_size(node->out[i]);
     }
     for (uint32_t i = 0; i < node->in_count; i++) {
         const wai_value *value = node->in[i];
@@ -38,7 +38,7 @@ static int64_t growth(const list *l, const wai_node *node) {
             first = first && (k >= i || node->in[k] != value);
         }
         if (first && l->unread[value->id] == reads) {
-            bytes -= (int64_t)wai_type_size(&value->type);
+            bytes -= (int64_t)wai_plan_size(value);
         }
     }
     return bytes;

@@ -176,16 +176,23 @@ void wai_moves_run(wai_move *moves, uint32_t count, uint8_t *marks) {
 
 /* ---- sessions ---- */
 
-static bool same_type(const wai_tensor *a, const wai_tensor *b) {
-    wai_type x = wai_type_make(a->dtype, a->rank, a->dims);
-    wai_type y = wai_type_make(b->dtype, b->rank, b->dims);
-    return wai_type_equal(&x, &y);
+/* Whether input `index` takes the dims that the output has now. */
+static bool fits(const wai_session *session, uint32_t index, const wai_tensor *input,
+                 const wai_tensor *output) {
+    wai_axis axes[WAI_MAX_RANK];
+    bool fit = input->dtype == output->dtype && input->rank == output->rank &&
+               wai_session_axes(session, index, axes) == WAI_OK;
+    for (uint32_t i = 0; fit && i < input->rank; i++) {
+        fit = output->dims[i] >= axes[i].min && output->dims[i] <= axes[i].max;
+    }
+    return fit;
 }
 
 static bool has_output_like(const wai_session *session, const wai_tensor *input) {
     wai_tensor output;
     for (uint32_t i = 0; i < wai_session_output_count(session); i++) {
-        if (wai_session_output(session, i, &output) == WAI_OK && same_type(&output, input)) {
+        if (wai_session_output(session, i, &output) == WAI_OK && output.dtype == input->dtype &&
+            output.rank == input->rank) {
             return true;
         }
     }
@@ -219,12 +226,12 @@ static wai_status make_move(wai_move *move, const wai_session *session, uint32_t
         return wai_fail(diag, WAI_ERR_ARGUMENT, input.name, "there is no output %u to carry here",
                         from);
     }
-    if (!same_type(&input, &output)) {
+    if (!fits(session, to, &input, &output)) {
         return wai_fail(diag, WAI_ERR_ARGUMENT, input.name,
                         "output \"%s\" has another type or other dims: it cannot be carried here",
                         output.name);
     }
-    *move = (wai_move){input.data, output.data, input.size};
+    *move = (wai_move){input.data, output.data, output.size};
     return WAI_OK;
 }
 
@@ -247,5 +254,11 @@ wai_status wai_session_carry(wai_session *session, const uint32_t *from, wai_dia
     }
     carrier->filled = false;
     wai_moves_run(moves, count, carrier->marks);
+    for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
+        wai_tensor output;
+        if (from[i] != WAI_NO_OUTPUT && wai_session_output(session, from[i], &output) == WAI_OK) {
+            wai_session_resize(session, i, output.dims, diag); /* cannot fail: it fits */
+        }
+    }
     return WAI_OK;
 }

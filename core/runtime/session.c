@@ -9,7 +9,7 @@
 #include "package/read.h"
 #include "plan/prove.h"
 #include "runtime/carry.h"
-#include "runtime/step.h"
+#include "runtime/live.h"
 #include "runtime/xnn.h"
 
 struct wai_session {
@@ -18,6 +18,8 @@ struct wai_session {
     wai_step *steps;
     uint8_t *arena;
     wai_carrier carrier;
+    wai_live live;
+    bool is_live; /* some dims change from run to run                       */
     bool dead;
 };
 
@@ -35,7 +37,7 @@ static wai_operand operand(const wai_session *s, uint32_t index) {
     /* Constants are never written: wai_plan_prove refuses a step that would. */
     uint8_t *data = value->constant ? (uint8_t *)(uintptr_t)wai_program_constant(&s->program, value)
                                     : s->arena + value->offset;
-    return (wai_operand){value->type, data, value->constant};
+    return (wai_operand){s->is_live ? s->live.types[index] : value->type, data, value->constant};
 }
 
 static wai_status bind(wai_session *s, wai_diag *diag) {
@@ -96,8 +98,8 @@ static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *
         return no_memory(diag, "the memory proof");
     }
     for (uint32_t i = 0; i < p->value_count; i++) {
-        values[i] = (wai_prove_value){p->values[i].offset, wai_type_size(&p->values[i].type),
-                                      p->values[i].constant};
+        values[i] =
+            (wai_prove_value){p->values[i].offset, p->values[i].size, p->values[i].constant};
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const wai_program_step *step = &p->steps[i];
@@ -156,7 +158,9 @@ static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
         (status = wai_carrier_open(s, &s->pool, diag)) != WAI_OK) {
         return status;
     }
-    status = wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
+    s->is_live = wai_live_wanted(&s->program);
+    status = s->is_live ? wai_live_open(&s->live, &s->program, s->steps, &s->pool, diag)
+                        : wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
     s->pool.sealed = true;
     return status;
 }
@@ -234,17 +238,78 @@ wai_status wai_session_output(const wai_session *session, uint32_t index, wai_te
     return slot(session, session->program.outputs, session->program.output_count, index, out);
 }
 
+wai_status wai_session_axes(const wai_session *session, uint32_t index,
+                            wai_axis out[WAI_MAX_RANK]) {
+    const wai_program *p = &session->program;
+    if (index >= p->input_count) {
+        return WAI_ERR_ARGUMENT;
+    }
+    const wai_type *type = &p->values[p->inputs[index].value].type;
+    for (uint32_t i = 0; i < type->rank; i++) {
+        out[i] = (wai_axis){NULL, type->dims[i], type->dims[i]};
+    }
+    for (uint32_t i = 0; i < p->axis_count; i++) {
+        if (p->axes[i].input == index) {
+            const wai_program_symbol *s = &p->symbols[p->axes[i].symbol];
+            out[p->axes[i].axis] = (wai_axis){s->name, s->min, s->max};
+        }
+    }
+    return WAI_OK;
+}
+
+int wai_session_output_varies(const wai_session *session, uint32_t index) {
+    return session->is_live && index < session->program.output_count &&
+           wai_live_varies(&session->live, session->program.outputs[index].value);
+}
+
+wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32_t *dims,
+                              wai_diag *diag) {
+    wai_diag_clear(diag);
+    const wai_program *p = &session->program;
+    if (index >= p->input_count) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "session", "there is no input %u", index);
+    }
+    const wai_program_io *input = &p->inputs[index];
+    const wai_type *type = &p->values[input->value].type;
+    if (session->is_live) {
+        return wai_live_resize(&session->live, index, dims, diag);
+    }
+    for (uint32_t i = 0; i < type->rank; i++) {
+        if (dims[i] != type->dims[i]) {
+            return wai_fail(diag, WAI_ERR_ARGUMENT, input->name,
+                            "axis %u is %u, the model takes %u", i, dims[i], type->dims[i]);
+        }
+    }
+    return WAI_OK;
+}
+
+/* The steps of one run. What is wrong with dims shows before the first of them
+ * and kills nothing. */
+static wai_status run(wai_session *s, wai_diag *diag) {
+    if (!s->is_live) {
+        s->dead = true;
+        return wai_steps_run(s->steps, s->program.step_count, diag);
+    }
+    wai_status status = wai_live_settle(&s->live, diag);
+    if (status != WAI_OK) {
+        s->dead = status != WAI_ERR_ARGUMENT;
+        return status;
+    }
+    s->dead = true;
+    return wai_live_run(&s->live, diag);
+}
+
 wai_status wai_session_run(wai_session *session, wai_diag *diag) {
     wai_diag_clear(diag);
     if (session->dead) {
         return wai_fail(diag, WAI_ERR_STATE, "session", "an earlier run failed: close the session");
     }
-    wai_status status = wai_steps_run(session->steps, session->program.step_count, diag);
+    wai_status status = run(session, diag);
     if (status == WAI_OK && session->pool.violated) {
         status =
             wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
     }
-    session->dead = status != WAI_OK;
+    session->dead = session->dead && status != WAI_OK;
     session->carrier.filled = status == WAI_OK;
     return status;
 }

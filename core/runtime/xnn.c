@@ -22,7 +22,7 @@ typedef struct block {
 /* A freed block of `size` up to `most` bytes, else a new one. */
 static void *take(wai_pool *pool, size_t size, size_t most) {
     block **link = (block **)&pool->freed;
-    for (block *b = *link; b != NULL; link = &b->next, b = b->next) {
+    for (block *b = *link; b != NULL && !pool->wasteful; link = &b->next, b = b->next) {
         if (b->capacity >= size && b->capacity <= most) {
             *link = b->next;
             return b + 1;

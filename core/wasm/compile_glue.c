@@ -6,13 +6,13 @@
  *   optimize 0|1
  *   quantize 0|1                             a wai_quantize
  *   max_memory BYTES
- *   dim NAME VALUE                           NAME is percent-encoded
+ *   dim NAME MIN MAX                         NAME is percent-encoded
  *   bind NAME DTYPE RANK D0 .. PTR SIZE      bytes already in this memory
  *   stages 0|1                               graph text after every stage
  *   problems 0|1                             report all unsupported nodes
  *
  * The log has records `dim`, `problem` and `stage`, fields separated by tabs:
- *   dim\tNAME\tVALUE\tbound|default
+ *   dim\tNAME\tMIN\tMAX\tbound|default
  *   problem\tSTATUS\tWHERE\tMESSAGE
  *   stage\tNAME\tSIZE\n<SIZE bytes>\n
  */
@@ -57,12 +57,14 @@ static void log_number(uint64_t number) {
     log_text(text);
 }
 
-static void on_dim(void *context, const char *name, uint32_t value, int bound) {
+static void on_dim(void *context, const char *name, uint32_t min, uint32_t max, int bound) {
     (void)context;
     log_text("dim\t");
     log_text(name);
     log_text("\t");
-    log_number(value);
+    log_number(min);
+    log_text("\t");
+    log_number(max);
     log_text(bound ? "\tbound\n" : "\tdefault\n");
 }
 
@@ -151,7 +153,8 @@ static bool read_line(request *r, char *line) {
         char *name = word(&line);
         decode(name);
         dim->name = name;
-        dim->value = (uint32_t)number(&line);
+        dim->min = (uint32_t)number(&line);
+        dim->max = (uint32_t)number(&line);
     } else if (strcmp(key, "bind") == 0 && o->binding_count < MAX_BINDINGS) {
         wai_binding *binding = &r->bindings[o->binding_count++];
         char *name = word(&line);

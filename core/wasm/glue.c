@@ -14,9 +14,12 @@
 
 #define EXPORT(name) __attribute__((export_name(#name), used)) name
 
-/* The numbers that web/engine.js reads; layout 1. */
-#define IO_LAYOUT     1u
-#define IO_SLOT_WORDS 14u
+/* The numbers that web/engine.js reads; layout 2. */
+#define IO_LAYOUT       2u
+#define IO_HEADER_WORDS 3u
+#define IO_SLOT_WORDS   30u
+#define IO_DIMS         4u /* where a slot has its dims, and its size        */
+#define IO_SIZE         13u
 
 extern uint8_t __heap_base; /* set by the linker */
 
@@ -79,7 +82,7 @@ uint32_t wai_glue_alloc(uint32_t size) {
     return glue.session == NULL ? (uint32_t)(uintptr_t)heap_alloc(&glue.heap, size, WAI_ALIGN) : 0;
 }
 
-static uint32_t *add_slot(uint32_t *at, const wai_tensor *t) {
+static uint32_t *add_slot(uint32_t *at, const wai_tensor *t, const wai_axis *axes) {
     *at++ = (uint32_t)(uintptr_t)t->name;
     *at++ = (uint32_t)strlen(t->name);
     *at++ = t->dtype;
@@ -88,13 +91,34 @@ static uint32_t *add_slot(uint32_t *at, const wai_tensor *t) {
     at += WAI_MAX_RANK;
     *at++ = (uint32_t)(uintptr_t)t->data;
     *at++ = (uint32_t)t->size;
-    return at;
+    for (uint32_t i = 0; i < WAI_MAX_RANK; i++) {
+        at[i] = i < t->rank ? axes[i].min : 0;
+        at[WAI_MAX_RANK + i] = i < t->rank ? (uint32_t)(uintptr_t)axes[i].symbol : 0;
+    }
+    return at + 2 * WAI_MAX_RANK;
+}
+
+/* Outputs have no ranges; those whose dims vary go down to 0. */
+static void output_axes(const wai_tensor *t, uint32_t index, wai_axis axes[WAI_MAX_RANK]) {
+    const int varies = wai_session_output_varies(glue.session, index);
+    for (uint32_t i = 0; i < t->rank; i++) {
+        axes[i] = (wai_axis){NULL, varies ? 0 : t->dims[i], t->dims[i]};
+    }
+}
+
+static uint32_t *slot_at(uint32_t index) {
+    return glue.io + IO_HEADER_WORDS + index * IO_SLOT_WORDS;
+}
+
+static void show_dims(uint32_t index, const wai_tensor *t) {
+    memcpy(slot_at(index) + IO_DIMS, t->dims, sizeof t->dims);
+    slot_at(index)[IO_SIZE] = (uint32_t)t->size;
 }
 
 static wai_status make_io(void) {
     uint32_t inputs = wai_session_input_count(glue.session);
     uint32_t outputs = wai_session_output_count(glue.session);
-    uint32_t words = 3 + (inputs + outputs) * IO_SLOT_WORDS + inputs;
+    uint32_t words = IO_HEADER_WORDS + (inputs + outputs) * IO_SLOT_WORDS + inputs;
     uint32_t *at = heap_alloc(&glue.heap, words * 4, WAI_ALIGN);
     if (at == NULL) {
         glue.diag.status = WAI_ERR_MEMORY;
@@ -105,13 +129,16 @@ static wai_status make_io(void) {
     *at++ = inputs;
     *at++ = outputs;
     wai_tensor tensor;
+    wai_axis axes[WAI_MAX_RANK];
     for (uint32_t i = 0; i < inputs; i++) {
         wai_session_input(glue.session, i, &tensor);
-        at = add_slot(at, &tensor);
+        wai_session_axes(glue.session, i, axes);
+        at = add_slot(at, &tensor, axes);
     }
     for (uint32_t i = 0; i < outputs; i++) {
         wai_session_output(glue.session, i, &tensor);
-        at = add_slot(at, &tensor);
+        output_axes(&tensor, i, axes);
+        at = add_slot(at, &tensor, axes);
     }
     glue.from = at;
     return WAI_OK;
@@ -128,10 +155,14 @@ uint32_t wai_glue_open(uint32_t package, uint32_t size) {
     return status == WAI_OK ? make_io() : status;
 }
 
-/* u32 table: layout, input count, output count, then per slot (inputs first)
- * name, name size, dtype, rank, dims[8], data, size. Behind it, for the caller
- * to fill, the argument of carry: per input an output's index or ~0. 0 before
- * open. */
+/*
+ * u32 table: layout, input count, output count, then per slot (inputs first)
+ * name, name size, dtype, rank, dims[8], data, size, smallest dims[8], symbols[8]
+ * (NUL-terminated names, 0: none). At open, dims are the largest. The caller
+ * writes those of an input before a run; behind it outputs have theirs, and behind
+ * a carry the inputs that were carried to. Behind the slots, for the caller to
+ * fill, the argument of carry: per input an output's index or ~0. 0 before open.
+ */
 uint32_t EXPORT(wai_glue_io)(void);
 uint32_t wai_glue_io(void) {
     return (uint32_t)(uintptr_t)glue.io;
@@ -139,13 +170,37 @@ uint32_t wai_glue_io(void) {
 
 uint32_t EXPORT(wai_glue_run)(void);
 uint32_t wai_glue_run(void) {
-    return glue.session != NULL ? wai_session_run(glue.session, &glue.diag) : WAI_ERR_STATE;
+    if (glue.io == NULL) {
+        return WAI_ERR_STATE;
+    }
+    const uint32_t inputs = wai_session_input_count(glue.session);
+    wai_status status = WAI_OK;
+    for (uint32_t i = 0; i < inputs && status == WAI_OK; i++) {
+        status = wai_session_resize(glue.session, i, slot_at(i) + IO_DIMS, &glue.diag);
+    }
+    if (status == WAI_OK) {
+        status = wai_session_run(glue.session, &glue.diag);
+    }
+    wai_tensor tensor;
+    for (uint32_t i = 0; status == WAI_OK && i < wai_session_output_count(glue.session); i++) {
+        wai_session_output(glue.session, i, &tensor);
+        show_dims(inputs + i, &tensor);
+    }
+    return status;
 }
 
 uint32_t EXPORT(wai_glue_carry)(void);
 uint32_t wai_glue_carry(void) {
-    return glue.session != NULL ? wai_session_carry(glue.session, glue.from, &glue.diag)
-                                : WAI_ERR_STATE;
+    if (glue.io == NULL) {
+        return WAI_ERR_STATE;
+    }
+    wai_status status = wai_session_carry(glue.session, glue.from, &glue.diag);
+    wai_tensor tensor;
+    for (uint32_t i = 0; status == WAI_OK && i < wai_session_input_count(glue.session); i++) {
+        wai_session_input(glue.session, i, &tensor);
+        show_dims(i, &tensor);
+    }
+    return status;
 }
 
 uint32_t EXPORT(wai_glue_diag)(void);

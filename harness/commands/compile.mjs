@@ -30,7 +30,7 @@ export function configure(command) {
       'today: recorded in the report only; packages always run on the deterministic runtime with ' +
         'memory fixed by the certificate. Metering, memory hardening and signatures come later',
     )
-    .option('--dim <name=N>', 'value of a symbolic dim: name=8 or input[axis]=8; repeat', collect)
+    .option('--dim <name=N>', 'a symbolic dim: name=8, name=1..8 or input[axis]=8; repeat', collect)
     .option('--max-heap <MiB>', 'refuse a model that needs more memory (also MAX_HEAP_SIZE)')
     .option(
       '--quantize <type>',
@@ -76,7 +76,9 @@ export async function run([model], options, io) {
 function print(output, report, io) {
   for (const { name: dim, value, bound } of report.dims) {
     if (!bound)
-      io.talk(`note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N`);
+      io.talk(
+        `note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N or MIN..MAX`,
+      );
   }
   io.json({ output, ...report });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);

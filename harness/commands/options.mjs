@@ -13,13 +13,21 @@ export function parseDims(texts = []) {
     const cut = text.lastIndexOf('=');
     const [name, value] = [text.slice(0, cut), text.slice(cut + 1)];
     if (cut < 1) {
-      throw new WasmAIError('ARGUMENT', `--dim ${text}`, 'write it as name=8 or input[axis]=8');
+      throw new WasmAIError(
+        'ARGUMENT',
+        `--dim ${text}`,
+        'write it as name=8, name=1..8 or input[axis]=8',
+      );
     }
     if (Object.hasOwn(dims, name)) {
       throw new WasmAIError('ARGUMENT', `--dim ${text}`, `${name} is given twice`);
     }
     if (!/^\d+(\.\.\d+)?$/.test(value)) {
-      throw new WasmAIError('ARGUMENT', `--dim ${text}`, `"${value}" is not a whole number`);
+      throw new WasmAIError(
+        'ARGUMENT',
+        `--dim ${text}`,
+        `"${value}" is neither a whole number nor a range such as 1..8`,
+      );
     }
     dims[name] = value.includes('..') ? value : Number(value);
   }

@@ -46,7 +46,11 @@ export function configure(command) {
       'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1',
     )
     .option('--layout <name>', 'nchw or nhwc; default: from the input')
-    .option('--dim <name=N>', 'must be what the package was compiled with', collect)
+    .option(
+      '--dim <name=N>',
+      'a symbolic dim, for zeros, random and images; else from the file',
+      collect,
+    )
     .option('--profile', 'not in this version');
 }
 
@@ -61,7 +65,8 @@ export async function run([file], options, io) {
   });
   try {
     const carry = parseCarry(options.carry ?? [], runner);
-    const feeds = await readInputs(options.input ?? [], runner.inputs, options);
+    const dims = parseDims(options.dim);
+    const feeds = await readInputs(options.input ?? [], runner.inputs, options, dims);
     const bar = io.progress('running', repeat);
     const result = await runner
       .run(feeds, { repeat, carry, onRun: (count) => bar.update(count) })
@@ -75,13 +80,6 @@ export async function run([file], options, io) {
 
 function checkChoices(options) {
   refuseLater(options, { profile: 'use --repeat for latency' });
-  if (parseDims(options.dim) && options.dim) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      '--dim',
-      'packages have fixed dims in this version; give it to `wasm-ai compile`',
-    );
-  }
   if (options.variant === 'relaxed') {
     throw new WasmAIError('UNSUPPORTED', '--variant relaxed', 'not in this version; use simd');
   }

@@ -2,18 +2,20 @@
  * The native command: what the wasm build does, on the host's own CPU, for
  * tests, sanitizers and fuzzing. Not installed; `wasm-ai` is for people.
  *
- *   wai compile IN.onnx OUT.wai [--optimize] [--quantize-f16] [--dim NAME=VALUE]...
+ *   wai compile IN.onnx OUT.wai [--optimize] [--quantize-f16] [--dim NAME=VALUE or MIN..MAX]...
  *                               [--max-memory BYTES] [--bind NAME DTYPE D0,D1,.. FILE]...
  *   wai info PKG.wai
  *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N] [--carry IN OUT]...
+ *                   [--shape IN DIMS]...
  *   wai batch         one such command a line of stdin, its words between tabs;
  *                     after each one stdout has "done EXIT-CODE"
  *
  * Input files are raw little-endian elements without a header. `run` writes
  * output I as DIR/I.raw. --carry: from the second run on, input IN is what
- * output OUT of the run before was. Printed, one line each (the name is last):
- *   input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME
- *   time NANOSECONDS                         memory BYTES
+ * output OUT of the run before was. --shape: dims of an input with symbolic ones.
+ * `result` is an output with the dims that the last run gave. Printed, one line each (the name is
+ * last): input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME range INPUT
+ * AXIS MIN MAX SYMBOL          result INDEX DTYPE RANK D0 .. NAME time NANOSECONDS memory BYTES
  * Errors: one line on stderr (`batch`: on stdout, where it belongs to its command),
  * `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
  */
@@ -104,12 +106,17 @@ typedef struct compile_request {
 static int parse_dim(compile_request *request, char *text) {
     char *equals = strrchr(text, '=');
     if (equals == NULL || request->options.dim_count == MAX_GIVEN) {
-        return fault(WAI_ERR_ARGUMENT, "--dim", "write it as NAME=VALUE, at most 64 times");
+        return fault(WAI_ERR_ARGUMENT, "--dim",
+                     "write it as NAME=VALUE or NAME=MIN..MAX, at most 64 times");
     }
     *equals = 0;
     wai_dim *dim = &request->dims[request->options.dim_count++];
     dim->name = text;
-    dim->value = (uint32_t)strtoul(equals + 1, NULL, 10);
+    char *rest;
+    dim->min = dim->max = (uint32_t)strtoul(equals + 1, &rest, 10);
+    if (strncmp(rest, "..", 2) == 0) {
+        dim->max = (uint32_t)strtoul(rest + 2, NULL, 10);
+    }
     return EXIT_SUCCESS;
 }
 
@@ -210,6 +217,8 @@ typedef struct run_options {
     int input_count;
     char **carries;  /* IN, OUT, IN, OUT ... */
     int carry_count; /* of pairs */
+    char **shapes;   /* NAME, DIMS as 1,3,224,224 */
+    int shape_count; /* of pairs */
     long repeat;
 } run_options;
 
@@ -221,18 +230,36 @@ static void print_slot(const char *kind, uint32_t index, const wai_tensor *tenso
     printf(" %s\n", tensor->name);
 }
 
+static void print_outputs(const wai_session *session, const char *kind) {
+    wai_tensor tensor;
+    for (uint32_t i = 0; i < wai_session_output_count(session); i++) {
+        if (wai_session_output(session, i, &tensor) == WAI_OK) {
+            print_slot(kind, i, &tensor);
+        }
+    }
+}
+
+static void print_ranges(const wai_session *session, uint32_t input, uint32_t rank) {
+    wai_axis axes[WAI_MAX_RANK];
+    if (wai_session_axes(session, input, axes) != WAI_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < rank; i++) {
+        if (axes[i].symbol != NULL) {
+            printf("range %u %u %u %u %s\n", input, i, axes[i].min, axes[i].max, axes[i].symbol);
+        }
+    }
+}
+
 static void print_slots(const wai_session *session) {
     wai_tensor tensor;
     for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
         if (wai_session_input(session, i, &tensor) == WAI_OK) {
             print_slot("input", i, &tensor);
+            print_ranges(session, i, tensor.rank);
         }
     }
-    for (uint32_t i = 0; i < wai_session_output_count(session); i++) {
-        if (wai_session_output(session, i, &tensor) == WAI_OK) {
-            print_slot("output", i, &tensor);
-        }
-    }
+    print_outputs(session, "output");
     printf("memory %llu\n", (unsigned long long)wai_session_memory(session));
 }
 
@@ -338,9 +365,47 @@ static long long now(void) {
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
+static int find_input(const wai_session *session, const char *name) {
+    wai_tensor tensor;
+    for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
+        if (wai_session_input(session, i, &tensor) == WAI_OK && strcmp(tensor.name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* The dims that --shape gives. */
+static int resize_inputs(wai_session *session, const run_options *options) {
+    for (int i = 0; i < options->shape_count; i++) {
+        const char *name = options->shapes[2 * i], *text = options->shapes[2 * i + 1];
+        const int input = find_input(session, name);
+        wai_tensor tensor;
+        uint32_t dims[WAI_MAX_RANK], rank = 0;
+        for (char *end; rank < WAI_MAX_RANK && *text != 0; text = *end == ',' ? end + 1 : end) {
+            dims[rank++] = (uint32_t)strtoul(text, &end, 10);
+            if (end == text || (*end != 0 && *end != ',')) {
+                return fault(WAI_ERR_ARGUMENT, name, "write its dims as 1,3,224,224");
+            }
+        }
+        if (input < 0 || wai_session_input(session, (uint32_t)input, &tensor) != WAI_OK ||
+            tensor.rank != rank) {
+            return fault(WAI_ERR_ARGUMENT, name, "there is no such input, or it has another rank");
+        }
+        wai_diag diag;
+        if (wai_session_resize(session, (uint32_t)input, dims, &diag) != WAI_OK) {
+            return failed(&diag);
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
 static int run_session(wai_session *session, const run_options *options) {
     uint32_t from[MAX_INPUTS];
     int code = read_carries(session, options, from);
+    if (code == EXIT_SUCCESS) {
+        code = resize_inputs(session, options);
+    }
     for (long i = 0; i < options->repeat && code == EXIT_SUCCESS; i++) {
         wai_diag diag;
         if (i > 0 && wai_session_carry(session, from, &diag) != WAI_OK) {
@@ -355,6 +420,9 @@ static int run_session(wai_session *session, const run_options *options) {
             return failed(&diag);
         }
         printf("time %lld\n", now() - start);
+    }
+    if (code == EXIT_SUCCESS && options->repeat > 0) {
+        print_outputs(session, "result");
     }
     return code == EXIT_SUCCESS && options->output != NULL && options->repeat > 0
                ? write_outputs(session, options->output)
@@ -389,10 +457,10 @@ static int open_and_run(const run_options *options) {
 }
 
 static int run(int argc, char **argv, long repeat) {
-    char *carries[2 * MAX_INPUTS];
-    run_options options = {.inputs = argv, .carries = carries, .repeat = repeat};
+    char *carries[2 * MAX_INPUTS], *shapes[2 * MAX_INPUTS];
+    run_options options = {.inputs = argv, .carries = carries, .shapes = shapes, .repeat = repeat};
     for (int i = 0; i < argc; i++) {
-        if (options.carry_count == MAX_INPUTS) {
+        if (options.carry_count == MAX_INPUTS || options.shape_count == MAX_INPUTS) {
             return EXIT_USAGE;
         }
         if (strcmp(argv[i], "--input") == 0 && i + 1 < argc) {
@@ -405,6 +473,10 @@ static int run(int argc, char **argv, long repeat) {
         } else if (strcmp(argv[i], "--carry") == 0 && i + 2 < argc) {
             carries[2 * options.carry_count] = argv[i + 1];
             carries[2 * options.carry_count++ + 1] = argv[i + 2];
+            i += 2;
+        } else if (strcmp(argv[i], "--shape") == 0 && i + 2 < argc) {
+            shapes[2 * options.shape_count] = argv[i + 1];
+            shapes[2 * options.shape_count++ + 1] = argv[i + 2];
             i += 2;
         } else if (options.package == NULL) {
             options.package = argv[i];
@@ -461,6 +533,7 @@ int main(int argc, char **argv) {
                         "       wai info PKG.wai\n"
                         "       wai run PKG.wai [--input NAME=FILE]... [--output DIR] "
                         "[--repeat N] [--carry IN OUT]\n"
+                        "           [--shape IN DIMS]\n"
                         "       wai batch\n");
     }
     return code;

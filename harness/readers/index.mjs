@@ -7,7 +7,7 @@ import { readImage } from './image.mjs';
 import { readNpy } from './npy.mjs';
 import { readTensorProto } from './pb.mjs';
 
-/** @typedef {{name: string, dtype: string, dims: readonly number[]}} Slot */
+/** @typedef {import('../../web/wasmai.d.ts').Slot} Slot */
 
 const READERS = {
   '.npy': (bytes, path) => readNpy(bytes, path),
@@ -21,17 +21,49 @@ const READERS = {
  * `[name=]SOURCE` texts -> one tensor per input of the model.
  * @param {string[]} texts @param {readonly Slot[]} slots
  * @param {import('./image.mjs').ImageOptions} options
+ * @param {Record<string, number>} [dims]  of symbolic dims, for what has no dims of its own
  * @returns {Promise<Record<string, import('../dtypes.mjs').HostTensor>>}
  */
-export async function readInputs(texts, slots, options) {
+export async function readInputs(texts, slots, options, dims = {}) {
   const sources = assignSources(texts, slots);
+  checkSymbols(slots, dims);
   const feeds = {};
   for (const slot of slots) {
-    const tensor = await readSource(sources.get(slot.name), slot, options);
+    const wanted = { ...slot, dims: slot.dims.map((dim, i) => dimOf(slot, i, dims) ?? dim) };
+    const tensor = await readSource(sources.get(slot.name), wanted, options);
     checkFeed(tensor, slot, sources.get(slot.name));
     feeds[slot.name] = tensor;
   }
   return feeds;
+}
+
+/** What --dim says of an axis. @param {Slot} slot @param {number} axis @param {Record<string, number>} dims */
+function dimOf({ symbols }, axis, dims) {
+  const symbol = symbols?.[axis];
+  return symbol ? dims[symbol.name] : undefined;
+}
+
+/** @param {readonly Slot[]} slots @param {Record<string, number>} dims */
+function checkSymbols(slots, dims) {
+  const known = new Map();
+  for (const { symbols = [] } of slots)
+    for (const symbol of symbols) if (symbol) known.set(symbol.name, symbol);
+  for (const [name, value] of Object.entries(dims)) {
+    const symbol = known.get(name);
+    const close = closestName(name, [...known.keys()]);
+    const wrong = (why) => new WasmAIError('ARGUMENT', `--dim ${name}`, why);
+    if (!symbol) {
+      throw wrong(
+        close
+          ? `the package has no such dim; did you mean ${close}?`
+          : known.size > 0
+            ? `the package has no such dim; it has ${[...known.keys()].join(', ')}`
+            : 'all dims of the package are fixed; give a range to `wasm-ai compile`',
+      );
+    }
+    if (!(value >= symbol.min && value <= symbol.max))
+      throw wrong(`must be ${symbol.min} to ${symbol.max}, not ${value}`);
+  }
 }
 
 // A tensor's name may hold "=" and ":", so the model's own names are tried first.
@@ -93,8 +125,10 @@ async function readSource(source, slot, options) {
 }
 
 function checkFeed(tensor, slot, source) {
+  const least = (i) => slot.symbols?.[i]?.min ?? slot.dims[i];
   const same =
-    tensor.dims.length === slot.dims.length && tensor.dims.every((d, i) => d === slot.dims[i]);
+    tensor.dims.length === slot.dims.length &&
+    tensor.dims.every((d, i) => d >= least(i) && d <= slot.dims[i]);
   // .npy has no bfloat16 and no 8-bit floats: their bits come as uint16 and uint8.
   if (dtypeByName(tensor.dtype).npy === dtypeByName(slot.dtype).npy) tensor.dtype = slot.dtype;
   if (tensor.dtype === slot.dtype && same) return;
@@ -102,8 +136,17 @@ function checkFeed(tensor, slot, source) {
   throw new WasmAIError(
     'ARGUMENT',
     source,
-    `input "${slot.name}" takes ${typeText(slot)}, the file has ${typeText(tensor)}${convert}`,
+    `input "${slot.name}" takes ${slotText(slot)}, the file has ${typeText(tensor)}${convert}`,
   );
+}
+
+/** "float32 [1,n (1 to 512)]" @param {Slot} slot */
+function slotText(slot) {
+  const dims = slot.dims.map((dim, i) => {
+    const symbol = slot.symbols?.[i];
+    return symbol ? `${symbol.name} (${symbol.min} to ${symbol.max})` : String(dim);
+  });
+  return slot.symbols ? `${slot.dtype} [${dims.join(', ')}]` : typeText(slot);
 }
 
 function zeros({ dtype, dims }) {

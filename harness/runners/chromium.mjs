@@ -64,8 +64,8 @@ window.runner = {
     return { times, info: session.info };
   }),
   output: told((name) => {
-    const { data } = window.outputs[name];
-    return encode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    const { data, dims } = window.outputs[name];
+    return { dims, text: encode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) };
   }),
 };
 `;
@@ -108,8 +108,9 @@ export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) 
         const done = await call('run', repeat, carry);
         info = done.info;
         const results = {};
-        for (const { name, dtype, dims } of outputs) {
-          const bytes = Buffer.from(await call('output', name), 'base64');
+        for (const { name, dtype } of outputs) {
+          const { dims, text } = await call('output', name);
+          const bytes = Buffer.from(text, 'base64');
           results[name] = {
             dtype,
             dims,

@@ -48,20 +48,21 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
   }
 }
 
-async function run(folder, file, { inputs, outputs }, feeds, options, where, kept) {
+async function run(folder, file, { inputs }, feeds, options, where, kept) {
   const { repeat = 1, carry = {} } = options;
   const args = ['run', file, '--output', folder, '--repeat', String(repeat)];
-  for (const [i, { name }] of inputs.entries()) {
+  for (const [i, { name, symbols }] of inputs.entries()) {
     const path = join(folder, `input${i}.raw`);
     const feed = feeds[name] ?? kept.get(name);
     if (!feed)
       throw new WasmAIError('ARGUMENT', name, 'give this input: nothing was carried to it');
     await writeFile(path, bytesOf(feed.data));
     args.push('--input', `${name}=${path}`);
+    if (symbols) args.push('--shape', name, feed.dims.join(','));
   }
   for (const [to, from] of Object.entries(carry)) args.push('--carry', to, from);
   kept.clear();
-  const { times } = parse(await call(args, where));
+  const { times, outputs } = parse(await call(args, where));
   const results = {};
   for (const [i, { name, dtype, dims }] of outputs.entries()) {
     const bytes = await readFile(join(folder, `${i}.raw`));
@@ -92,6 +93,22 @@ async function call(args, where) {
   }
 }
 
+function slotOf(words) {
+  const rank = Number(words[3]);
+  return {
+    name: words.slice(4 + rank).join(' '),
+    dtype: dtypeByNumber(Number(words[2]))?.name ?? 'unknown',
+    dims: words.slice(4, 4 + rank).map(Number),
+  };
+}
+
+function addRange(inputs, words) {
+  const [input, axis, min, max] = words.slice(1, 5).map(Number);
+  const slot = inputs[input];
+  slot.symbols ??= slot.dims.map(() => null);
+  slot.symbols[axis] = { name: words.slice(5).join(' '), min, max };
+}
+
 // The lines are described at the top of harness/native/main.c.
 function parse(text) {
   /** @type {{inputs: any[], outputs: any[], times: number[], memory: number}} */
@@ -100,13 +117,10 @@ function parse(text) {
     const words = line.split(' ');
     if (words[0] === 'time') described.times.push(Number(words[1]) / 1e6);
     if (words[0] === 'memory') described.memory = Number(words[1]);
-    if (words[0] !== 'input' && words[0] !== 'output') continue;
-    const rank = Number(words[3]);
-    described[words[0] === 'input' ? 'inputs' : 'outputs'].push({
-      name: words.slice(4 + rank).join(' '),
-      dtype: dtypeByNumber(Number(words[2]))?.name ?? 'unknown',
-      dims: words.slice(4, 4 + rank).map(Number),
-    });
+    if (words[0] === 'range') addRange(described.inputs, words);
+    if (words[0] === 'input') described.inputs.push(slotOf(words));
+    if (words[0] === 'output') described.outputs.push(slotOf(words));
+    if (words[0] === 'result') described.outputs[Number(words[1])] = slotOf(words);
   }
   return described;
 }

@@ -184,6 +184,7 @@ test('inputs: names may hold = and :, one input needs no name', async (t) => {
   const folder = folderFor(t);
   const file = join(folder, 'a.npy');
   writeFileSync(file, writeNpy({ dtype: 'float32', dims: [2], data: Float32Array.of(1, 2) }));
+  /** @returns {import('../../web/wasmai.d.ts').Slot} */
   const slot = (name) => ({ name, dtype: 'float32', dims: [2] });
   const one = await readInputs([file], [slot('x')], {});
   assert.deepEqual(one.x.data, Float32Array.of(1, 2));

@@ -71,10 +71,11 @@ function answers(runtime, pack) {
   const engine = open(runtime, pack);
   const feeds = engine.inputs.map((slot) => {
     assert.equal(slot.dtype, 'float32');
-    return randomBytes(slot.dims.reduce((a, b) => a * b, 4));
+    const { buffer } = new Uint8Array(randomBytes(slot.dims.reduce((a, b) => a * b, 4)));
+    return { dims: slot.dims, data: buffer };
   });
   const wanted = engine.outputs.map((_, i) => i);
-  return engine.run({ feeds, wanted, carry: [] }).map((bytes) => Buffer.from(bytes));
+  return engine.run({ feeds, wanted, carry: [] }).map(({ data }) => Buffer.from(data));
 }
 
 for (const [name, model] of MODELS) {

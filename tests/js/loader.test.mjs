@@ -106,7 +106,7 @@ test('a header that lies is refused before memory is taken', async () => {
     [stubPackage({ packageSize: 2 ** 40, peakSize: 2 ** 41 }), 'LIMIT', /MiB/],
     [stubPackage({ peakSize: 100 }), 'MALFORMED', /peak memory/],
     [stubPackage({ packageSize: 10 }), 'MALFORMED', /10 bytes/],
-    [stubPackage({ version: 2 }), 'UNSUPPORTED', /format 2/],
+    [stubPackage({ version: 3 }), 'UNSUPPORTED', /format 3/],
     [stubPackage({ flags: 4 }), 'UNSUPPORTED', /flags 0x4/],
     [Buffer.from('<!DOCTYPE html><title>x</title>'), 'MALFORMED', /HTML/],
     [Buffer.from('version https://git-lfs.github.com/spec/v1\n'), 'MALFORMED', /git lfs pull/],

@@ -28,7 +28,7 @@ export function stubPackage({
   mode = 0,
   peakSize = 131072,
   packageSize,
-  version = 1,
+  version = 2,
   flags = 0,
   seal: sealed = true,
   extra = 64,

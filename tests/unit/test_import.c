@@ -201,7 +201,7 @@ static msg dynamic_model(void) {
 
 static uint32_t first_dim(const char *name, uint32_t value) {
     msg model = dynamic_model();
-    wai_dim dim = {name, value};
+    wai_dim dim = {name, value, value};
     wai_compile_options options = {.optimize = 1, .dims = &dim, .dim_count = name != NULL ? 1 : 0};
     wai_package *package;
     wai_session *session;
@@ -222,7 +222,7 @@ static void test_dims(void **state) {
     assert_int_equal(first_dim("x[0]", 5), 5);
     assert_int_equal(first_dim(NULL, 0), 1);
     msg model = dynamic_model();
-    wai_dim dim = {"m", 2};
+    wai_dim dim = {"m", 2, 2};
     wai_compile_options options = {.dims = &dim, .dim_count = 1};
     wai_package *package;
     wai_diag diag;

@@ -84,16 +84,6 @@ static void run_well(const char *op, const operand *in, int in_count, const oper
     }
 }
 
-static void assert_unsupported(const char *op, const operand *in, int in_count, int type, int rank,
-                               const char *text) {
-    const operand out = {type, rank, {-1, -1}, NULL, false};
-    wai_diag diag;
-    assert_int_equal(run(op, in, in_count, &out, 1, 0, NULL, &diag), WAI_ERR_UNSUPPORTED);
-    if (strstr(diag.message, text) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", text, diag.message);
-    }
-}
-
 /* ---- constant tuples --------------------------------------------------------- */
 
 /* Random boxes of the first `tuple` axes of [3, 4, 5, 2], as one tuple per
@@ -183,23 +173,24 @@ static void test_top_k(void **state) {
 
 /* ---- shapes that depend on values ------------------------------------------------ */
 
-static void test_constants_only(void **state) {
-    (void)state;
+/* Counts of results that only values decide: the same at run as when folded. */
+static void check_counts(bool constant) {
     const float x[8] = {0, -0.0f, 2, 0, 2, -1, 0, 1};
     const int64_t k = 1;
-    operand in[] = {{FLOAT, 1, {8}, x, false}, {INT64, 1, {1}, &k, false}};
-    const operand chosen[] = {in[0], {BOOL, 1, {2}, "\0\1", false}};
-    const operand boxes[] = {{FLOAT, 3, {1, 2, 4}, x, true}, {FLOAT, 3, {1, 1, 2}, x, false}};
-    assert_unsupported("NonZero", in, 1, INT64, 2, "of non_zero must be constants");
-    assert_unsupported("Unique", in, 1, FLOAT, 1, "of unique must be constants");
-    assert_unsupported("Compress", chosen, 2, FLOAT, 1, "of non_zero must be constants");
-    assert_unsupported("TopK", in, 2, FLOAT, 1, "of slice_at must be constants");
-    assert_unsupported("NonMaxSuppression", boxes, 2, INT64, 2, "of non_max_suppression must be");
-    in[0].constant = true;
+    const operand in[] = {{FLOAT, 1, {8}, x, constant}, {INT64, 1, {1}, &k, constant}};
+    const operand chosen[] = {in[0], {BOOL, 1, {3}, "\0\1\1", constant}};
     int64_t places[4];
     const operand found = {INT64, 2, {1, 4}, NULL, false};
     run_well("NonZero", in, 1, &found, 1, 0, places);
     assert_memory_equal(places, ((int64_t[]){2, 4, 5, 7}), sizeof places);
+    float kept[2];
+    const operand some = {FLOAT, 1, {2}, NULL, false};
+    run_well("Compress", chosen, 2, &some, 1, 0, kept);
+    assert_memory_equal(kept, ((float[]){-0.0f, 2}), sizeof kept);
+    float best;
+    const operand top[] = {{FLOAT, 1, {1}, NULL, false}, {INT64, 1, {1}, NULL, false}};
+    run_well("TopK", in, 2, top, 2, 0, &best);
+    assert_true(best == 2);
     const operand out[] = {
         {FLOAT, 1, {4}, NULL, false}, {INT64, 1, {4}, NULL, false}, {INT64, 1, {8}, NULL, false}};
     float values[4];
@@ -212,12 +203,18 @@ static void test_constants_only(void **state) {
     assert_memory_equal(inverse, ((int64_t[]){1, 1, 3, 1, 3, 0, 1, 2}), sizeof inverse);
 }
 
+static void test_counts(void **state) {
+    (void)state;
+    check_counts(true);
+    check_counts(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constant_tuples),
         cmocka_unit_test(test_tuples_out_of_range),
         cmocka_unit_test(test_top_k),
-        cmocka_unit_test(test_constants_only),
+        cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

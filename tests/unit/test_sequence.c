@@ -98,11 +98,11 @@ static void test_elements_are_inputs(void **state) {
     onnx_attr_int(&nodes[0], "axis", 0);
     msg in = sequence("x", four), out = output("y");
     msg graph = graph_of(nodes, 1, &in, &out);
-    const wai_dim three = {"x", 3};
+    const wai_dim three = {"x", 3, 3};
     check(&graph, &three, 1, WAI_OK, "x[2]");
     check(&graph, &three, 1, WAI_OK, "f32[12]");
     check(&graph, NULL, 0, WAI_OK, "f32[4]");
-    const wai_dim none = {"x", 0}, many = {"x", 257}, wrong = {"x[3]", 2};
+    const wai_dim none = {"x", 0, 0}, many = {"x", 257, 257}, wrong = {"x[3]", 2, 2};
     check(&graph, &none, 1, WAI_ERR_MALFORMED, "a sequence of no elements");
     check(&graph, &many, 1, WAI_ERR_LIMIT, "more than 256 elements");
     check(&graph, &wrong, 1, WAI_ERR_ARGUMENT, "no open dimension");
@@ -114,9 +114,9 @@ static void test_elements_have_dims(void **state) {
     onnx_attr_int(&nodes[0], "axis", 0);
     msg in = sequence("x", open_size), out = output("y");
     msg graph = graph_of(nodes, 1, &in, &out);
-    const wai_dim by_name[] = {{"x", 3}, {"n", 5}};
+    const wai_dim by_name[] = {{"x", 3, 3}, {"n", 5, 5}};
     check(&graph, by_name, 2, WAI_OK, "f32[15]");
-    const wai_dim by_place[] = {{"x", 3}, {"n", 5}, {"x[1][0]", 7}};
+    const wai_dim by_place[] = {{"x", 3, 3}, {"n", 5, 5}, {"x[1][0]", 7, 7}};
     check(&graph, by_place, 3, WAI_OK, "f32[17]");
 }
 
@@ -156,7 +156,7 @@ static void test_optional_input(void **state) {
     msg node = onnx_node("h", "OptionalHasElement", "x", "y");
     msg in = wrapped("x", OPTIONAL, &type), out = output("y");
     msg graph = graph_of(&node, 1, &in, &out);
-    const wai_dim there = {"x", 1}, absent = {"x", 0}, two = {"x", 2};
+    const wai_dim there = {"x", 1, 1}, absent = {"x", 0, 0}, two = {"x", 2, 2};
     check(&graph, &there, 1, WAI_OK, "bool[]");
     check(&graph, &absent, 1, WAI_OK, "bool[]");
     check(&graph, &two, 1, WAI_ERR_ARGUMENT, "1 means there, 0 not");

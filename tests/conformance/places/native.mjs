@@ -147,7 +147,7 @@ class Batch {
 function outputSlots(lines) {
   return lines
     .map((line) => line.split(' '))
-    .filter(([kind]) => kind === 'output')
+    .filter(([kind]) => kind === 'result')
     .map(([, index, number, rankText, ...rest]) => ({
       index,
       dtype: /** @type {import('../../../harness/dtypes.mjs').DtypeRow} */ (

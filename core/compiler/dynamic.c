@@ -1,0 +1,323 @@
+#include "compiler/dynamic.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "compiler/examples.h"
+#include "compiler/fit.h"
+
+#define MOST_CORNERS 16u
+
+/* What one size is at every corner and in every example, as one number. */
+typedef struct measured {
+    uint64_t largest;
+    uint64_t hash;
+} measured;
+
+typedef struct maker {
+    wai_graph *graph;
+    const wai_compile_options *options;
+    wai_examples examples;
+    wai_fit fit;
+    wai_dynamic *dynamic;
+    wai_type *types; /* per number of a value, as applied last              */
+    measured *sizes;
+} maker;
+
+bool wai_dynamic_asked(const wai_compile_options *options) {
+    bool asked = false;
+    for (size_t i = 0; i < options->dim_count; i++) {
+        asked = asked || options->dims[i].min < options->dims[i].max;
+    }
+    return asked;
+}
+
+static void *take(wai_graph *graph, size_t count, size_t size) {
+    void *memory = wai_arena_array(graph->arena, count, size);
+    if (memory == NULL) {
+        wai_graph_fail(graph, WAI_ERR_MEMORY, "out of memory in the compiler");
+    }
+    return memory;
+}
+
+/* ---- from places in the list to nodes and values ---- */
+
+static wai_status resolve(maker *m) {
+    wai_graph *g = m->graph;
+    wai_dynamic *d = m->dynamic;
+    d->value_count = g->input_count;
+    for (wai_node *node = g->first; node != NULL; node = node->next) {
+        d->value_count += node->out_count;
+    }
+    wai_node **nodes = take(g, g->node_count, sizeof(wai_node *));
+    d->values = take(g, d->value_count, sizeof *d->values);
+    d->uses = take(g, m->fit.use_count, sizeof *d->uses);
+    m->types = take(g, d->value_count, sizeof *m->types);
+    m->sizes = take(g, d->value_count, sizeof *m->sizes);
+    if (g->status != WAI_OK) {
+        return g->status;
+    }
+    uint32_t number = 0, place = 0;
+    for (; number < g->input_count; number++) {
+        d->values[number] = g->inputs[number].value;
+    }
+    for (wai_node *node = g->first; node != NULL; node = node->next) {
+        nodes[place++] = node;
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            d->values[number++] = node->out[i];
+        }
+    }
+    d->formulas = m->fit.formulas;
+    d->formula_count = m->fit.formula_count;
+    d->use_count = m->fit.use_count;
+    d->keep_order = m->fit.far;
+    for (uint32_t i = 0; i < d->use_count; i++) {
+        const wai_fitted_use *use = &m->fit.uses[i];
+        d->uses[i] = (wai_formula_use){nodes[use->node], use->word, use->formula, use->over};
+    }
+    return WAI_OK;
+}
+
+/* The symbols that are ranges, and the axes of inputs that they are. */
+static wai_status name_symbols(maker *m) {
+    wai_graph *g = m->graph;
+    wai_dynamic *d = m->dynamic;
+    d->symbols = take(g, m->options->dim_count, sizeof *d->symbols);
+    d->axes = take(g, g->open_axis_count, sizeof *d->axes);
+    uint32_t *renamed = take(g, m->options->dim_count, sizeof *renamed);
+    if (g->status != WAI_OK) {
+        return g->status;
+    }
+    for (uint32_t i = 0; i < m->options->dim_count; i++) {
+        const wai_dim *dim = &m->options->dims[i];
+        renamed[i] = d->symbol_count;
+        if (dim->min < dim->max) {
+            d->symbols[d->symbol_count++] = (wai_symbol){dim->name, dim->min, dim->max};
+        }
+    }
+    for (uint32_t i = 0; i < g->open_axis_count; i++) {
+        const wai_open_axis *axis = &g->open_axes[i];
+        if (m->options->dims[axis->symbol].min < m->options->dims[axis->symbol].max) {
+            d->axes[d->axis_count++] =
+                (wai_open_axis){axis->input, axis->axis, renamed[axis->symbol]};
+        }
+    }
+    return WAI_OK;
+}
+
+/* ---- apply ---- */
+
+static wai_status set_word(maker *m, const wai_formula_use *use) {
+    int32_t value = 0, over = 1;
+    bool good = wai_formula_evaluate(&m->dynamic->formulas[use->formula], m->types, &value);
+    if (use->over != WAI_NO_FORMULA) {
+        good = good && wai_formula_evaluate(&m->dynamic->formulas[use->over], m->types, &over);
+    }
+    const float quotient = (float)value / (float)over;
+    memcpy((uint8_t *)use->node->params + 4 * (size_t)use->word,
+           use->over != WAI_NO_FORMULA ? (const void *)&quotient : (const void *)&value, 4);
+    if (!good) {
+        m->graph->scope = use->node->name;
+        return wai_graph_fail(m->graph, WAI_ERR_LIMIT,
+                              "a number that follows from dims is too large");
+    }
+    return WAI_OK;
+}
+
+/* All words and types of the graph at `point`; counts of results at their
+ * largest. */
+static wai_status apply(maker *m, const uint32_t *point) {
+    wai_graph *g = m->graph;
+    wai_dynamic *d = m->dynamic;
+    for (uint32_t i = 0; i < g->open_axis_count; i++) {
+        const wai_open_axis *axis = &g->open_axes[i];
+        g->inputs[axis->input].value->type.dims[axis->axis] = point[axis->symbol];
+    }
+    uint32_t number = 0, use = 0;
+    for (; number < g->input_count; number++) {
+        m->types[number] = d->values[number]->type;
+    }
+    for (wai_node *node = g->first; node != NULL && g->status == WAI_OK; node = node->next) {
+        for (; use < d->use_count && d->uses[use].node == node; use++) {
+            if (set_word(m, &d->uses[use]) != WAI_OK) {
+                return g->status;
+            }
+        }
+        if (node->op->data_count != NULL) {
+            *(uint32_t *)node->params = 0;
+        }
+        if (wai_node_infer(g, node) == WAI_OK) {
+            for (uint32_t i = 0; i < node->out_count; i++) {
+                m->types[number++] = node->out[i]->type;
+            }
+        }
+    }
+    return g->status;
+}
+
+/* ---- corners ---- */
+
+static void append(char *text, size_t size, const char *format, ...) {
+    const size_t at = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    wai_format(text + at, size - at, format, arguments);
+    va_end(arguments);
+}
+
+/* "n = 1, m = 512" */
+static const char *describe(maker *m, const uint32_t *point) {
+    size_t size = 1;
+    for (uint32_t i = 0; i < m->options->dim_count; i++) {
+        size += strlen(m->options->dims[i].name) + 16;
+    }
+    char *text = take(m->graph, size, 1);
+    for (uint32_t i = 0; text != NULL && i < m->options->dim_count; i++) {
+        const wai_dim *dim = &m->options->dims[i];
+        if (dim->min < dim->max) {
+            append(text, size, "%s%s = %u", text[0] != 0 ? ", " : "", dim->name, point[i]);
+        }
+    }
+    return text != NULL ? text : "";
+}
+
+static wai_status blame(maker *m, const uint32_t *point, const wai_diag *why, wai_status status) {
+    const wai_diag copy = *why;
+    wai_graph *g = m->graph;
+    g->status = status;
+    wai_diag_clear(g->diag);
+    return wai_fail(g->diag, status, copy.where, "with %s: %s", describe(m, point), copy.message);
+}
+
+/* The model itself at `point` must give outputs of the same types, and take the
+ * same branches. */
+static wai_status compare(maker *m, const uint32_t *point) {
+    wai_graph *g = m->graph;
+    wai_arena arena;
+    wai_graph model;
+    wai_diag diag = {0};
+    wai_arena_init(&arena, m->options->allocator, WAI_MAX_COMPILE_MEMORY);
+    wai_graph_init(&model, &arena, &diag);
+    wai_status status = wai_examples_import(&m->examples, point, 0, &model);
+    bool same = status == WAI_OK && model.decisions == m->examples.traces[0].decisions;
+    uint32_t output = 0;
+    for (; same && output < g->output_count; output++) {
+        same = wai_type_equal(&g->outputs[output].value->type, &model.outputs[output].value->type);
+    }
+    wai_arena_free(&arena);
+    if (status != WAI_OK) {
+        return blame(m, point, &diag, status);
+    }
+    if (!same) {
+        g->scope = "dims";
+        return wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
+                              "with %s the model takes another form: give a smaller range",
+                              describe(m, point));
+    }
+    return WAI_OK;
+}
+
+static void note_sizes(maker *m) {
+    for (uint32_t i = 0; i < m->dynamic->value_count; i++) {
+        const uint64_t size = wai_type_size(&m->types[i]);
+        measured *s = &m->sizes[i];
+        s->largest = size > s->largest ? size : s->largest;
+        s->hash = (s->hash ^ size) * 1099511628211u;
+        s->hash ^= s->hash >> 29;
+    }
+}
+
+/* The ends of all ranges in all combinations, as far as there are not too many;
+ * the largest dims come last and stay. */
+static wai_status try_corners(maker *m) {
+    wai_graph *g = m->graph;
+    const uint32_t symbols = m->dynamic->symbol_count;
+    const uint32_t corners =
+        (1u << (symbols < 4 ? symbols : 4)) <= MOST_CORNERS && symbols <= 4 ? 1u << symbols : 2;
+    for (uint32_t corner = 0; corner < corners && g->status == WAI_OK; corner++) {
+        uint32_t *point = take(g, m->options->dim_count, sizeof *point);
+        const bool last = corner + 1 == corners;
+        for (uint32_t i = 0, s = 0; point != NULL && i < m->options->dim_count; i++) {
+            const wai_dim *dim = &m->options->dims[i];
+            point[i] = last || (corner >> s & 1) != 0 ? dim->max : dim->min;
+            s += dim->min < dim->max;
+        }
+        if (point == NULL) {
+            return g->status;
+        }
+        if (apply(m, point) != WAI_OK) {
+            const wai_diag why = g->diag != NULL ? *g->diag : (wai_diag){0};
+            return blame(m, point, &why, g->status);
+        }
+        note_sizes(m);
+        if (corner == 0 || last) {
+            compare(m, point);
+        }
+    }
+    return g->status;
+}
+
+/* ---- sizes ---- */
+
+/* Sizes in the examples as well: two values are of one class only if they agree
+ * there, too. */
+static void note_examples(maker *m) {
+    const wai_examples *e = &m->examples;
+    for (uint32_t k = 0; k < e->count; k++) {
+        uint32_t cell = 0, number = 0;
+        for (uint32_t i = 0; i < m->graph->input_count; i++, number++) {
+            memcpy(m->types[number].dims, e->traces[k].cells + cell,
+                   m->types[number].rank * sizeof(uint32_t));
+            cell += m->types[number].rank;
+        }
+        for (const wai_node *node = m->graph->first; node != NULL; node = node->next) {
+            cell += node->op->params_size / 4;
+            for (uint32_t i = 0; i < node->out_count; i++, number++) {
+                memcpy(m->types[number].dims, e->traces[k].cells + cell,
+                       m->types[number].rank * sizeof(uint32_t));
+                cell += m->types[number].rank;
+            }
+        }
+        for (uint32_t i = 0; i < number; i++) {
+            measured *s = &m->sizes[i];
+            s->hash = (s->hash ^ wai_type_size(&m->types[i])) * 1099511628211u;
+            s->hash ^= s->hash >> 29;
+        }
+    }
+}
+
+static void set_sizes(maker *m) {
+    note_examples(m);
+    for (uint32_t i = 0; i < m->dynamic->value_count; i++) {
+        wai_value *value = m->dynamic->values[i];
+        value->size_class = (uint32_t)(m->sizes[i].hash ^ m->sizes[i].hash >> 32);
+        value->reserved = m->sizes[i].largest;
+    }
+}
+
+wai_status wai_dynamic_make(wai_graph *graph, const wai_onnx_model *model,
+                            const wai_compile_options *options) {
+    maker m = {.graph = graph, .options = options};
+    wai_symbol *symbols = take(graph, options->dim_count, sizeof *symbols);
+    m.dynamic = take(graph, 1, sizeof *m.dynamic);
+    if (graph->status != WAI_OK) {
+        return graph->status;
+    }
+    for (size_t i = 0; i < options->dim_count; i++) {
+        symbols[i] =
+            (wai_symbol){options->dims[i].name, options->dims[i].min, options->dims[i].max};
+    }
+    m.examples = (wai_examples){.model = model,
+                                .options = options,
+                                .symbols = symbols,
+                                .symbol_count = (uint32_t)options->dim_count};
+    if (wai_examples_make(&m.examples, graph) != WAI_OK ||
+        wai_fit_words(&m.fit, &m.examples, graph) != WAI_OK ||
+        wai_front_pack(graph, options) != WAI_OK || resolve(&m) != WAI_OK ||
+        name_symbols(&m) != WAI_OK || try_corners(&m) != WAI_OK) {
+        return graph->status;
+    }
+    graph->dynamic = m.dynamic;
+    set_sizes(&m);
+    return wai_graph_check(graph);
+}

@@ -1,0 +1,47 @@
+/*
+ * examples.h - a model with symbolic dims, imported at several choices of
+ * numbers for them.
+ *
+ * Lowerings and passes know numbers only: a model whose dims are symbols is
+ * compiled for examples, and what differs from one to the next depends on the
+ * symbols. Constants that differ are computed at run, by the nodes that they
+ * were folded from; then the graphs must be equal but for numbers, and
+ * compiler/fit.h finds the formulas behind those.
+ */
+#ifndef WAI_EXAMPLES_H
+#define WAI_EXAMPLES_H
+
+#include "compiler/front.h"
+#include "compiler/trace.h"
+#include "graph/dynamic.h"
+
+/* Five determine every formula that fit.c tries; two more test it. */
+#define WAI_LEAST_EXAMPLES 5u
+#define WAI_MOST_EXAMPLES  7u
+
+typedef struct wai_examples {
+    const wai_onnx_model *model;
+    const wai_compile_options *options;
+    const wai_symbol *symbols; /* per entry of options->dims                */
+    uint32_t symbol_count;
+    /* Per example: a number for every symbol, and the graph at these. */
+    uint32_t *points[WAI_MOST_EXAMPLES];
+    wai_trace traces[WAI_MOST_EXAMPLES];
+    uint32_t count;
+    bool *varies; /* per id of a value at import: a constant that differs   */
+    uint32_t value_count;
+} wai_examples;
+
+/*
+ * Make the examples; `graph` becomes the first of them, all passes but packing
+ * done. Traces are in graph's arena. UNSUPPORTED when the graphs differ in more
+ * than numbers.
+ */
+wai_status wai_examples_make(wai_examples *e, wai_graph *graph);
+
+/* Import the model at `point`, no passes: what the formulas are tested against
+ * at the ends of the symbols' ranges. `graph` is new; its errors stay in it. */
+wai_status wai_examples_import(const wai_examples *e, const uint32_t *point, uint32_t sample,
+                               wai_graph *graph);
+
+#endif

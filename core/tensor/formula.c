@@ -1,0 +1,40 @@
+#include "tensor/formula.h"
+
+/* Sums of three such terms cannot leave int64. */
+#define MOST ((int64_t)1 << 60)
+
+bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count) {
+    bool valid = f->divisor != 0 && f->divisor <= INT32_MAX;
+    for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
+        for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
+            const wai_dim_of *d = &f->terms[t].dims[i];
+            valid = valid && (d->value == WAI_NO_VALUE ||
+                              (d->value < value_count && d->axis < WAI_MAX_RANK));
+        }
+    }
+    return valid;
+}
+
+bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *out) {
+    int64_t sum = f->constant;
+    for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
+        int64_t product = f->terms[t].factor;
+        for (uint32_t i = 0; i < WAI_FORMULA_FACTORS && product != 0; i++) {
+            const wai_dim_of *d = &f->terms[t].dims[i];
+            int64_t dim = d->value == WAI_NO_VALUE ? 1 : (int64_t)types[d->value].dims[d->axis];
+            if (__builtin_mul_overflow(product, dim, &product) || product > MOST ||
+                product < -MOST) {
+                return false;
+            }
+        }
+        sum += product;
+    }
+    int64_t quotient = sum / f->divisor;
+    quotient -= sum % f->divisor < 0; /* down, as the divisor is positive */
+    quotient += f->offset;
+    if (quotient > INT32_MAX || quotient < INT32_MIN) {
+        return false;
+    }
+    *out = (int32_t)quotient;
+    return true;
+}

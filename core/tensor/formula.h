@@ -1,0 +1,47 @@
+/*
+ * formula.h - a number that follows from dims: what a params word or a dim of
+ * a package with symbolic dims is at run.
+ *
+ *     floor((constant + sum of factor * product of dims) / divisor) + offset
+ *
+ * That is enough for what shapes are computed by: sums (past + present),
+ * products (heads * batch), parts of an axis, and windows that slide.
+ */
+#ifndef WAI_FORMULA_H
+#define WAI_FORMULA_H
+
+#include "tensor/type.h"
+
+#define WAI_FORMULA_TERMS   3u
+#define WAI_FORMULA_FACTORS 3u
+#define WAI_NO_VALUE        UINT32_MAX /* in place of a dim: the number 1          */
+
+/* A dim: axis `axis` of value number `value`. */
+typedef struct wai_dim_of {
+    uint32_t value, axis;
+} wai_dim_of;
+
+typedef struct wai_formula_term {
+    int32_t factor; /* 0: the term is not there                             */
+    wai_dim_of dims[WAI_FORMULA_FACTORS];
+} wai_formula_term;
+
+/* 4-byte members only: packages hold it as it is. */
+typedef struct wai_formula {
+    int32_t constant;
+    wai_formula_term terms[WAI_FORMULA_TERMS];
+    uint32_t divisor; /* not 0                                              */
+    int32_t offset;
+} wai_formula;
+
+#define WAI_FORMULA_WORDS (sizeof(wai_formula) / 4)
+
+/* Whether every dim that the formula names is there: values below
+ * `value_count`, axes below WAI_MAX_RANK, and the divisor is one. */
+bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count);
+
+/* The formula over the current types of all values; an axis past a value's rank
+ * is 0. False when a product or the result leaves what 32 bits with sign hold. */
+bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *out);
+
+#endif
