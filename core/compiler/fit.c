@@ -54,7 +54,8 @@ static bool equal(const fitter *f, const series *a, const series *b) {
 /* ---- formulas ---- */
 
 static wai_formula constant_formula(int32_t constant) {
-    wai_formula formula = {.constant = constant, .divisor = 1};
+    wai_formula formula = {
+        .constant = constant, .divisor = 1, .least = INT32_MIN, .most = INT32_MAX};
     for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
         for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
             formula.terms[t].dims[i] = (wai_dim_of){WAI_NO_VALUE, 0};
@@ -131,6 +132,41 @@ static bool fit_steps(const fitter *f, const series *w, const series *x, wai_for
         }
     }
     return false;
+}
+
+/* w = x + constant, but not above (or not below) what it is in several examples:
+ * cuts. Both sides must have been seen twice. */
+static bool fit_cut(const fitter *f, const series *w, const series *x, bool above,
+                    wai_formula *out) {
+    int64_t end = w->at[0];
+    for (uint32_t k = 1; k < f->e->count; k++) {
+        end = (above ? w->at[k] > end : w->at[k] < end) ? w->at[k] : end;
+    }
+    uint32_t free = 0;
+    int64_t constant = 0;
+    for (uint32_t k = 0; k < f->e->count; k++) {
+        constant = w->at[k] != end && free++ == 0 ? w->at[k] - x->at[k] : constant;
+    }
+    for (uint32_t k = 0; k < f->e->count; k++) {
+        const int64_t line = x->at[k] + constant;
+        const bool cut = above ? line > end : line < end;
+        if (w->at[k] != (cut ? end : line)) {
+            return false;
+        }
+    }
+    *out = constant_formula((int32_t)constant);
+    out->terms[0].factor = 1;
+    *(above ? &out->most : &out->least) = (int32_t)end;
+    return free >= 2 && free + 2 <= f->e->count && end == (int32_t)end &&
+           constant == (int32_t)constant;
+}
+
+static bool fit_upper_cut(const fitter *f, const series *w, const series *x, wai_formula *out) {
+    return fit_cut(f, w, x, true, out);
+}
+
+static bool fit_lower_cut(const fitter *f, const series *w, const series *x, wai_formula *out) {
+    return fit_cut(f, w, x, false, out);
 }
 
 /* w = factor * product + constant. */
@@ -294,6 +330,7 @@ static bool search(fitter *f, const series *w, uint32_t before, wai_formula *out
     return search_one(f, w, fit_equal, out) || search_one(f, w, fit_line, out) ||
            search_products(f, w, 2, out) || search_two(f, w, false, out) ||
            search_products(f, w, 3, out) || search_one(f, w, fit_steps, out) ||
+           search_one(f, w, fit_upper_cut, out) || search_one(f, w, fit_lower_cut, out) ||
            search_two(f, w, true, out) || find_far(f, before, w, out);
 }
 

@@ -260,8 +260,35 @@ static void link_node(wai_graph *graph, wai_node *node, wai_node *next) {
     link_before(graph, node, next);
 }
 
+/*
+ * Of operators whose count of results depends on values, the node that is there
+ * already and gives the same: x[mask] and y[mask] find the places of one mask, and
+ * have as many rows only if that is one count. Limits do not matter.
+ */
+static wai_node *find_counted(const wai_graph *graph, const wai_op *op, const void *params,
+                              wai_value *const *in, uint32_t in_count, uint32_t out_count) {
+    while (in_count > op->min_in && in[in_count - 1] == NULL) {
+        in_count--; /* as nodes are made */
+    }
+    for (wai_node *node = graph->last; node != NULL; node = node->previous) {
+        if (node->op == op && node->in_count == in_count && node->out_count == out_count &&
+            memcmp(node->in, in, in_count * sizeof *in) == 0 &&
+            memcmp((const uint8_t *)node->params + 4, (const uint8_t *)params + 4,
+                   op->params_size - 4) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
 wai_node *wai_emit_node(wai_graph *graph, const wai_op *op, const void *params,
                         wai_value *const *in, uint32_t in_count, uint32_t out_count) {
+    if (op->data_count != NULL && graph->status == WAI_OK && graph->cursor == NULL) {
+        wai_node *same = find_counted(graph, op, params, in, in_count, out_count);
+        if (same != NULL) {
+            return same;
+        }
+    }
     wai_node *node = make_node(graph, op, params, in, in_count, out_count);
     if (node == NULL || folded(graph, node)) {
         return graph->status == WAI_OK ? node : NULL;
@@ -317,10 +344,17 @@ uint32_t wai_graph_limit(wai_graph *graph, uint64_t most) {
     if (graph->sample == 0 || most < 2) {
         return 0;
     }
-    /* Any count will do that differs from example to example and from one such
-     * node to the next, and is not the bound: a multiple of the golden ratio. */
-    const uint64_t turn = (graph->sample + 8u * graph->data_node_count) * 0x9e3779b9u & 0xffffffffu;
-    return 1 + (uint32_t)((most < WAI_MAX_DIM ? most : WAI_MAX_DIM) * turn >> 32);
+    /* Any counts will do that differ from example to example and from one such
+     * node to the next. Spread by size, a seventh of the bits apart, so that both
+     * sides of a cut ("the best 50") are seen. */
+    const uint32_t node = graph->data_node_count;
+    const uint32_t turn = (graph->sample + 8u * node) * 0x9e3779b9u;
+    const uint32_t bound = most < WAI_MAX_DIM ? (uint32_t)most : WAI_MAX_DIM;
+    const uint32_t bits = 32 - (uint32_t)__builtin_clz(bound);
+    const uint32_t place = (graph->sample * (node % 6 + 1)) % 7;
+    const uint32_t base = 1u << bits * (2 * place + 1) / 14;
+    const uint32_t count = base + (uint32_t)((uint64_t)base * turn >> 32);
+    return count < 2 ? 2 : count < bound ? count : bound;
 }
 
 wai_value *wai_emit(wai_graph *graph, const wai_op *op, const void *params, wai_value *const *in,

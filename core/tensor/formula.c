@@ -32,6 +32,7 @@ bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *
     int64_t quotient = sum / f->divisor;
     quotient -= sum % f->divisor < 0; /* down, as the divisor is positive */
     quotient += f->offset;
+    quotient = quotient < f->least ? f->least : quotient > f->most ? f->most : quotient;
     if (quotient > INT32_MAX || quotient < INT32_MIN) {
         return false;
     }

@@ -4,8 +4,9 @@
  *
  *     floor((constant + sum of factor * product of dims) / divisor) + offset
  *
- * That is enough for what shapes are computed by: sums (past + present),
- * products (heads * batch), parts of an axis, and windows that slide.
+ * held between least and most. That is enough for what shapes are computed by:
+ * sums (past + present), products (heads * batch), parts of an axis, windows that
+ * slide, and cuts (the first 50, if there are as many).
  */
 #ifndef WAI_FORMULA_H
 #define WAI_FORMULA_H
@@ -32,6 +33,7 @@ typedef struct wai_formula {
     wai_formula_term terms[WAI_FORMULA_TERMS];
     uint32_t divisor; /* not 0                                              */
     int32_t offset;
+    int32_t least, most;
 } wai_formula;
 
 #define WAI_FORMULA_WORDS (sizeof(wai_formula) / 4)

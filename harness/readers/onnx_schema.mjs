@@ -1,5 +1,5 @@
 // The part of onnx.proto that the command line reads, for protobufjs. Fields
-// that are not listed (attributes, subgraphs, metadata) are skipped unread.
+// that are not listed (most attributes, subgraphs, metadata) are skipped unread.
 // Numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 import protobuf from 'protobufjs/light.js';
 
@@ -49,8 +49,12 @@ const SCHEMA = {
       },
     },
     ValueInfo: { fields: { name: one(1, 'string'), type: one(2, 'Type') } },
+    Attribute: {
+      fields: { name: one(1, 'string'), intValue: one(3, 'int64'), type: one(20, 'int32') },
+    },
     Node: {
       fields: {
+        attribute: many(5, 'Attribute'),
         input: many(1, 'string'),
         output: many(2, 'string'),
         name: one(3, 'string'),

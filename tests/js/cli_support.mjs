@@ -53,8 +53,11 @@ const slot = ([name, elemType, dims]) => ({
   },
 });
 
+/** ONNX's number for an attribute that is one int. */
+const INT = 2;
+
 /**
- * An ONNX file without attributes: `nodes` are [opType, inputs, outputs, name],
+ * An ONNX file: `nodes` are [opType, inputs, outputs, name, { attribute: int }],
  * slots are [name, element type, dims], weights are [name, dims, numbers].
  */
 export function onnxFile({
@@ -70,7 +73,17 @@ export function onnxFile({
     opsetImport: [{ domain: '', version: opset }],
     graph: {
       name: 'test',
-      node: nodes.map(([opType, input, output, name = '']) => ({ opType, input, output, name })),
+      node: nodes.map(([opType, input, output, name = '', attributes = {}]) => ({
+        opType,
+        input,
+        output,
+        name,
+        attribute: Object.entries(attributes).map(([key, intValue]) => ({
+          name: key,
+          intValue,
+          type: INT,
+        })),
+      })),
       input: inputs.map(slot),
       output: outputs.map(slot),
       initializer: weights.map(([name, dims, floatData]) => ({
