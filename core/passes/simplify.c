@@ -257,7 +257,9 @@ static wai_value *simplify_gather(wai_graph *graph, wai_node *node) {
     const uint32_t axis = ((const wai_gather_params *)node->params)->axis;
     const wai_type *out = &node->out[0]->type;
     double index;
-    return node->in[0]->type.dims[axis] == 1 && wai_type_count(&node->in[1]->type) == 1 &&
+    /* A count that was made up may be 1 by chance. */
+    const bool sure = graph->sample == 0 || graph->data_node_count == 0;
+    return sure && node->in[0]->type.dims[axis] == 1 && wai_type_count(&node->in[1]->type) == 1 &&
                    wai_pass_uniform(node->in[1], &index) && (index == 0 || index == -1)
                ? wai_emit_reshape(graph, node->in[0], out->rank, out->dims)
                : NULL;
