@@ -1,6 +1,7 @@
 // Values and ranges of symbolic dims: checked before they reach the compiler, and against
 // what the compiler found in the model.
 import { closestName, WasmAIError } from '../web/errors.js';
+import { typeText } from './dtypes.mjs';
 
 /** @typedef {{ min: number, max: number }} Range  both included; equal: one number */
 
@@ -24,6 +25,15 @@ function rangeOf(name, value) {
  * @param {Record<string, unknown>} [dims] @returns {Map<string, Range>} */
 export function dimMap(dims = {}) {
   return new Map(Object.entries(dims).map(([name, value]) => [name, rangeOf(name, value)]));
+}
+
+/** "float32 [1, n (1 to 512)]" @param {import('../web/wasmai.d.ts').Slot} slot */
+export function slotText({ dtype, dims, symbols }) {
+  const texts = dims.map((dim, i) => {
+    const symbol = symbols?.[i];
+    return symbol ? `${symbol.name} (${symbol.min} to ${symbol.max})` : dim;
+  });
+  return typeText({ dtype, dims: texts });
 }
 
 /** A dim that the model does not have is a mistake of the caller. */

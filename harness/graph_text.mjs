@@ -45,17 +45,30 @@ export function usesOf(text) {
   return uses;
 }
 
-/** Lines such as `input %0 f32[1,3,224,224] "image"` */
+/** Lines such as `input %0 f32[1,3,224,224] "image"`, and `range %0[0] = "n" 1..8` of open axes. */
 export function slotsOf(text, kind) {
   const slots = [];
-  for (const [, short, dims, slot] of text.matchAll(
-    new RegExp(`^${kind} %\\d+(?::const)? (\\w+)\\[([\\d,]*)\\] "(.*)"$`, 'gm'),
+  for (const [, id, short, dims, slot] of text.matchAll(
+    new RegExp(`^${kind} %(\\d+)(?::const)? (\\w+)\\[([\\d,]*)\\] "(.*)"$`, 'gm'),
   )) {
+    const numbers = dims === '' ? [] : dims.split(',').map(Number);
+    const symbols = kind === 'input' ? symbolsOf(text, id, numbers) : undefined;
     slots.push({
       name: slot,
       dtype: dtypeByShort(short)?.name ?? short,
-      dims: dims === '' ? [] : dims.split(',').map(Number),
+      dims: numbers,
+      ...(symbols && { symbols }),
     });
   }
   return slots;
+}
+
+function symbolsOf(text, id, dims) {
+  const ranges = text.matchAll(
+    new RegExp(`^range %${id}\\[(\\d)\\] = "(.*)" (\\d+)\\.\\.(\\d+)$`, 'gm'),
+  );
+  const symbols = dims.map(() => null);
+  for (const [, axis, name, min, max] of ranges)
+    symbols[Number(axis)] = { name, min: Number(min), max: Number(max) };
+  return symbols.some((symbol) => symbol !== null) ? symbols : undefined;
 }

@@ -1,7 +1,7 @@
 /* wai_package_dump: a package's program as a graph, for `inspect`. */
 #include "package/read.h"
 
-#include "graph/graph.h"
+#include "graph/dynamic.h"
 #include "package/format.h"
 #include "wasmai_compile.h"
 
@@ -31,7 +31,7 @@ static wai_value **operands(wai_graph *g, wai_value **values, const uint32_t *li
     return result;
 }
 
-static void make_nodes(wai_graph *g, const wai_program *p, wai_value **values) {
+static void make_nodes(wai_graph *g, const wai_program *p, wai_value **values, wai_node **nodes) {
     for (uint32_t i = 0; i < p->step_count && g->status == WAI_OK; i++) {
         const wai_program_step *step = &p->steps[i];
         wai_node *node = wai_arena_alloc(g->arena, sizeof *node);
@@ -50,8 +50,40 @@ static void make_nodes(wai_graph *g, const wai_program *p, wai_value **values) {
                            .name = step->where,
                            .previous = g->last};
         *(g->last != NULL ? &g->last->next : &g->first) = node;
-        g->last = node;
+        g->last = nodes[i] = node;
     }
+}
+
+static void make_dynamic(wai_graph *g, const wai_program *p, wai_value **values, wai_node **nodes) {
+    wai_dynamic *d = wai_arena_alloc(g->arena, sizeof *d);
+    wai_symbol *symbols = wai_arena_array(g->arena, p->symbol_count, sizeof *symbols);
+    wai_open_axis *axes = wai_arena_array(g->arena, p->axis_count, sizeof *axes);
+    wai_formula_use *uses = wai_arena_array(g->arena, p->use_count, sizeof *uses);
+    if (d == NULL || symbols == NULL || axes == NULL || uses == NULL) {
+        wai_graph_fail(g, WAI_ERR_MEMORY, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < p->symbol_count; i++) {
+        symbols[i] = (wai_symbol){p->symbols[i].name, p->symbols[i].min, p->symbols[i].max};
+    }
+    for (uint32_t i = 0; i < p->axis_count; i++) {
+        axes[i] = (wai_open_axis){p->axes[i].input, p->axes[i].axis, p->axes[i].symbol};
+    }
+    for (uint32_t i = 0; i < p->use_count; i++) {
+        const wai_program_use *use = &p->uses[i];
+        uses[i] = (wai_formula_use){nodes[use->step], use->word, use->formula, use->over};
+    }
+    *d = (wai_dynamic){.symbols = symbols,
+                       .axes = axes,
+                       .formulas = (wai_formula *)(uintptr_t)p->formulas,
+                       .uses = uses,
+                       .values = values,
+                       .symbol_count = p->symbol_count,
+                       .axis_count = p->axis_count,
+                       .formula_count = p->formula_count,
+                       .use_count = p->use_count,
+                       .value_count = p->value_count};
+    g->dynamic = d;
 }
 
 static void make_io(wai_graph *g, const wai_program *p, wai_value **values) {
@@ -79,9 +111,13 @@ wai_status wai_package_dump(wai_bytes package, const wai_compile_options *option
     wai_graph_init(&graph, &arena, diag);
     graph.status = wai_package_read(&program, package, &pool, diag);
     wai_value **values = graph.status == WAI_OK ? make_values(&graph, &program) : NULL;
-    if (graph.status == WAI_OK && values != NULL) {
-        make_nodes(&graph, &program, values);
+    wai_node **nodes = graph.status == WAI_OK
+                           ? wai_arena_array(&arena, program.step_count, sizeof(wai_node *))
+                           : NULL;
+    if (graph.status == WAI_OK && values != NULL && nodes != NULL) {
+        make_nodes(&graph, &program, values, nodes);
         make_io(&graph, &program, values);
+        make_dynamic(&graph, &program, values, nodes);
     }
     const char *text = graph.status == WAI_OK ? wai_graph_dump(&graph) : NULL;
     if (graph.status == WAI_OK && text == NULL) {

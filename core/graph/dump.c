@@ -1,7 +1,7 @@
 /* The graph as text, for people, `inspect` and tests. */
 #include <string.h>
 
-#include "graph/graph.h"
+#include "graph/dynamic.h"
 
 /* Text that grows in the arena; once it fails it stays empty. */
 typedef struct text {
@@ -139,6 +139,89 @@ static void add_io(text *t, const char *what, const wai_graph_io *io, uint32_t c
     }
 }
 
+/* ---- symbolic dims ---- */
+
+/* "2*%3[1]*%4[0]" */
+static void add_term(text *t, const wai_dynamic *d, const wai_formula_term *term) {
+    addf(t, "%d", term->factor);
+    for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
+        const wai_dim_of *dim = &term->dims[i];
+        if (dim->value != WAI_NO_VALUE) {
+            add(t, "*");
+            add_value(t, d->values[dim->value]);
+            addf(t, "[%u]", dim->axis);
+        }
+    }
+}
+
+/* "floor((1*%0[0] + 3) / 2) + 1 from 0 to 50" */
+static void add_formula(text *t, const wai_dynamic *d, const wai_formula *f) {
+    const bool divided = f->divisor != 1;
+    const char *plus = "";
+    add(t, divided ? "floor((" : "");
+    for (uint32_t i = 0; i < WAI_FORMULA_TERMS; i++) {
+        if (f->terms[i].factor != 0) {
+            add(t, plus);
+            add_term(t, d, &f->terms[i]);
+            plus = " + ";
+        }
+    }
+    if (f->constant != 0 || plus[0] == 0) {
+        addf(t, "%s%d", plus, f->constant);
+    }
+    if (divided) {
+        addf(t, ") / %u)", f->divisor);
+    }
+    if (f->offset != 0) {
+        addf(t, " + %d", f->offset);
+    }
+    if (f->least != INT32_MIN) {
+        addf(t, " from %d", f->least);
+    }
+    if (f->most != INT32_MAX) {
+        addf(t, " to %d", f->most);
+    }
+}
+
+/* "reshape.dims[1]" of word 2 */
+static void add_word_name(text *t, const wai_op *op, uint32_t word) {
+    for (uint32_t i = 0; i < op->field_count; i++) {
+        const wai_field *field = &op->fields[i];
+        if (4 * word >= field->offset && 4 * word < field->offset + 4 * field->count) {
+            addf(t, "%s.%s", op->name, field->name);
+            if (field->count > 1) {
+                addf(t, "[%u]", word - field->offset / 4);
+            }
+        }
+    }
+}
+
+static void add_dynamic(text *t, const wai_graph *graph) {
+    const wai_dynamic *d = graph->dynamic;
+    for (uint32_t i = 0; i < d->axis_count; i++) {
+        const wai_open_axis *a = &d->axes[i];
+        const wai_symbol *s = &d->symbols[a->symbol];
+        add(t, "range ");
+        add_value(t, graph->inputs[a->input].value);
+        addf(t, "[%u] = \"%s\" %u..%u", a->axis, s->name, s->min, s->max);
+        add(t, "\n");
+    }
+    for (uint32_t i = 0; i < d->use_count; i++) {
+        const wai_formula_use *use = &d->uses[i];
+        add(t, "let ");
+        add_value(t, use->node->out[0]);
+        add(t, " ");
+        add_word_name(t, use->node->op, use->word);
+        add(t, " = ");
+        add_formula(t, d, &d->formulas[use->formula]);
+        if (use->over != WAI_NO_FORMULA) {
+            add(t, " over ");
+            add_formula(t, d, &d->formulas[use->over]);
+        }
+        add(t, "\n");
+    }
+}
+
 const char *wai_graph_dump(wai_graph *graph) {
     text t = {graph->arena, NULL, 0, 0, false};
     char type[WAI_TYPE_TEXT];
@@ -160,5 +243,8 @@ const char *wai_graph_dump(wai_graph *graph) {
         add(&t, "\n");
     }
     add_io(&t, "output", graph->outputs, graph->output_count);
+    if (graph->dynamic != NULL) {
+        add_dynamic(&t, graph);
+    }
     return t.failed ? NULL : t.data;
 }

@@ -182,6 +182,9 @@ wai_status wai_graph_check(wai_graph *graph);
 /*
  * The graph as text, one node a line in list order:
  *   %7 f32[1,56,56,64] = conv2d(%5, %6:const) {stride_h=2 ...} "layer1.conv"
+ * With symbolic dims, types are those of the largest, and behind the outputs stand
+ *   range %0[0] = "n" 1..512                the axes that are open
+ *   let %9 reshape.dims[1] = 12*%0[0]       params that follow from dims
  * In the arena; NULL when it is used up.
  */
 const char *wai_graph_dump(wai_graph *graph);

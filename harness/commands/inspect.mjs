@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { DIGEST_SIZE, readCertificate } from '../../web/certificate.js';
 import { WasmAIError } from '../../web/errors.js';
 import { Compiler } from '../compiler.mjs';
-import { checkDims, dimMap } from '../dims.mjs';
+import { checkDims, dimMap, slotText } from '../dims.mjs';
 import { typeText } from '../dtypes.mjs';
 import { readBytes } from '../files.mjs';
 
@@ -34,7 +34,11 @@ export async function run([file], options, io) {
   if (isPackage) checkPackage(bytes, file);
   const dims = parseDims(options.dim);
   if (isPackage && options.dim) {
-    throw new WasmAIError('ARGUMENT', '--dim', 'a package has fixed dims; give its ONNX file');
+    throw new WasmAIError(
+      'ARGUMENT',
+      '--dim',
+      'a package has its dims already; give its ONNX file',
+    );
   }
   if (options.stage !== undefined) {
     const stage = isPackage
@@ -132,7 +136,7 @@ integrity      sha384-${fileDigest.toString('base64')}`);
 
 function slotLines({ inputs, outputs }) {
   const line = (kind) => (slot) =>
-    `${kind}  ${slot.name}  ${slot.kind ? `${slot.kind} of ` : ''}${typeText(slot)}`;
+    `${kind}  ${slot.name}  ${slot.kind ? `${slot.kind} of ` : ''}${slotText(slot)}`;
   return [...inputs.map(line('input ')), ...outputs.map(line('output'))].join('\n');
 }
 

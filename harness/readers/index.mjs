@@ -1,6 +1,7 @@
 // What `run --input` takes: a table of file endings, and two generators.
 import { extname } from 'node:path';
 import { closestName, WasmAIError } from '../../web/errors.js';
+import { slotText } from '../dims.mjs';
 import { dtypeByName, elementCount, numberToHalf, typeText } from '../dtypes.mjs';
 import { readBytes } from '../files.mjs';
 import { readImage } from './image.mjs';
@@ -138,15 +139,6 @@ function checkFeed(tensor, slot, source) {
     source,
     `input "${slot.name}" takes ${slotText(slot)}, the file has ${typeText(tensor)}${convert}`,
   );
-}
-
-/** "float32 [1,n (1 to 512)]" @param {Slot} slot */
-function slotText(slot) {
-  const dims = slot.dims.map((dim, i) => {
-    const symbol = slot.symbols?.[i];
-    return symbol ? `${symbol.name} (${symbol.min} to ${symbol.max})` : String(dim);
-  });
-  return slot.symbols ? `${slot.dtype} [${dims.join(', ')}]` : typeText(slot);
 }
 
 function zeros({ dtype, dims }) {
