@@ -97,7 +97,7 @@ function generated() {
 /** The ONNX project's operator tests, where the toolchain's environment has them. */
 function operatorTests() {
   const folder = ['usr/share/libonnx-testdata/data/node']
-    .flatMap((name) => [path.join(environmentDir(false), name), `/${name}`])
+    .flatMap((name) => [path.join(environmentDir('build'), name), `/${name}`])
     .find((name) => fs.existsSync(name));
   if (!folder) return [];
   return fs

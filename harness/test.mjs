@@ -141,6 +141,7 @@ const suites = [
   { name: 'conformance-native', command: conformance('native'), counts: nodeTest },
   { name: 'conformance-chromium', command: conformance('chromium'), counts: nodeTest },
   { name: 'models', command: nodeSuite('tests/models'), counts: nodeTest },
+  { name: 'hosts', command: nodeSuite('tests/hosts'), counts: nodeTest },
   { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest },
 ];
 

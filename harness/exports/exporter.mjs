@@ -20,7 +20,7 @@ function python() {
     if (answer.code === 0) return here;
     return {
       kind: /** @type {const} */ ('root'),
-      root: await makeEnvironment(true),
+      root: await makeEnvironment('train'),
       id: 'exports',
     };
   })();

@@ -24,11 +24,25 @@ export function strictPolicy({ workers = "'self'", trustedTypes = ['wasm-ai'] } 
   ].join('; ');
 }
 
-const EVERY = {
+/** Every response, whatever it is. */
+export const EVERY = {
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
 };
+
+/**
+ * For hosts with a name of their own. Not from the local server: it would hold for every port of
+ * localhost. Without includeSubDomains, which is not ours to decide.
+ */
+export const HSTS = { 'Strict-Transport-Security': 'max-age=63072000' };
+
+/** Inference needs none of these; a page that wants the camera says so in its own copy. */
+const FEATURES = [
+  ...['accelerometer', 'bluetooth', 'camera', 'display-capture', 'geolocation', 'gyroscope', 'hid'],
+  ...['magnetometer', 'microphone', 'midi', 'payment', 'publickey-credentials-get'],
+  ...['screen-wake-lock', 'serial', 'usb', 'xr-spatial-tracking'],
+];
 
 /**
  * Rows in order, the first whose `suffix` fits counts. `csp: 'page'` stands for
@@ -51,7 +65,8 @@ export const KINDS = [
     headers: {
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
-      'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), payment=(), usb=()',
+      'Permissions-Policy': FEATURES.map((feature) => `${feature}=()`).join(', '),
+      'X-Frame-Options': 'SAMEORIGIN', // the literal policy says nothing of frames
     },
   },
   // A script without a policy of its own could be started as an unrestricted worker.
@@ -79,15 +94,30 @@ export const KINDS = [
     csp: NOTHING,
     headers: {},
   },
+  {
+    name: 'webmanifest',
+    suffix: ['.webmanifest'],
+    type: 'application/manifest+json',
+    csp: NOTHING,
+    headers: {},
+  },
   { name: 'png', suffix: ['.png'], type: 'image/png', csp: NOTHING, headers: {} },
   { name: 'jpeg', suffix: ['.jpg', '.jpeg'], type: 'image/jpeg', csp: NOTHING, headers: {} },
+  { name: 'webp', suffix: ['.webp'], type: 'image/webp', csp: NOTHING, headers: {} },
+  { name: 'avif', suffix: ['.avif'], type: 'image/avif', csp: NOTHING, headers: {} },
+  { name: 'gif', suffix: ['.gif'], type: 'image/gif', csp: NOTHING, headers: {} },
   { name: 'svg', suffix: ['.svg'], type: 'image/svg+xml', csp: NOTHING, headers: {} },
   { name: 'icon', suffix: ['.ico'], type: 'image/x-icon', csp: NOTHING, headers: {} },
+  { name: 'font', suffix: ['.woff2'], type: 'font/woff2', csp: NOTHING, headers: {} },
+  { name: 'wav', suffix: ['.wav'], type: 'audio/wav', csp: NOTHING, headers: {} },
+  { name: 'mp3', suffix: ['.mp3'], type: 'audio/mpeg', csp: NOTHING, headers: {} },
+  { name: 'mp4', suffix: ['.mp4'], type: 'video/mp4', csp: NOTHING, headers: {} },
+  { name: 'webm', suffix: ['.webm'], type: 'video/webm', csp: NOTHING, headers: {} },
   { name: 'other', suffix: [''], type: 'application/octet-stream', csp: NOTHING, headers: {} },
 ];
 
 /** A name that changes with its content: name.0123456789ab.ext */
-const HASHED = /\.[0-9a-f]{12}\.[a-z]+$/;
+export const HASHED = /\.[0-9a-f]{12}\.[a-z]+$/;
 
 /** @param {string} path below the folder, no leading slash @param {{ workers?: string[] }} site */
 export function kindOf(path, { workers = [] } = {}) {
@@ -98,21 +128,32 @@ export function kindOf(path, { workers = [] } = {}) {
   );
 }
 
-/** @param {typeof KINDS[number]} kind @param {{ pagePolicy?: string, immutable?: boolean }} how @returns {Record<string, string>} */
-export function headersOfKind(kind, { pagePolicy = LITERAL_POLICY, immutable = false } = {}) {
+/**
+ * @param {typeof KINDS[number]} kind
+ * @param {{ pagePolicy?: string, immutable?: boolean, hsts?: boolean }} how
+ * @returns {Record<string, string>}
+ */
+export function headersOfKind(
+  kind,
+  { pagePolicy = LITERAL_POLICY, immutable = false, hsts = false } = {},
+) {
   return {
     'Content-Type': kind.type,
     'Content-Security-Policy': kind.csp === 'page' ? pagePolicy : kind.csp,
     ...EVERY,
+    ...(hsts ? HSTS : {}),
     ...kind.headers,
     'Cache-Control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   };
 }
 
-/** All headers of one file. @param {string} path @param {{ workers?: string[], pagePolicy?: string }} site */
+/** @typedef {{ workers?: string[], pagePolicy?: string, hsts?: boolean }} Site */
+
+/** All headers of one file. @param {string} path @param {Site} site */
 export function headersOf(path, site) {
   return headersOfKind(kindOf(path, site), {
     pagePolicy: site.pagePolicy,
+    hsts: site.hsts,
     immutable: HASHED.test(path),
   });
 }

@@ -36,20 +36,30 @@ export function onPath(name) {
   return null;
 }
 
-/** The folder of the environment for this package list, whether it exists or not. @param {boolean} train */
-export function environmentDir(train) {
-  return path.join(cacheRoot(), `env-${contentKey(suite, packages(train).join(' '))}`);
+/**
+ * Which package lists an environment is made of. `hosts` stands apart: a web server more or less must
+ * not make the compilers' environment, and with it all libraries, anew.
+ */
+const LISTS = {
+  build: ['packages.txt'],
+  train: ['packages.txt', 'packages-train.txt'],
+  hosts: ['packages-hosts.txt'],
+};
+/** @typedef {keyof typeof LISTS} Purpose */
+
+/** The folder of the environment for these packages, whether it exists or not. @param {Purpose} purpose */
+export function environmentDir(purpose) {
+  return path.join(cacheRoot(), `env-${contentKey(suite, packages(purpose).join(' '))}`);
 }
 
-/** @param {boolean} train */
-function packages(train) {
-  const lists = train ? ['packages.txt', 'packages-train.txt'] : ['packages.txt'];
-  return lists.flatMap((list) => readList(path.join(toolchainDir, list)));
+/** @param {Purpose} purpose */
+function packages(purpose) {
+  return LISTS[purpose].flatMap((list) => readList(path.join(toolchainDir, list)));
 }
 
-/** @param {boolean} train @returns {Promise<string>} */
-export async function makeEnvironment(train) {
-  const dir = environmentDir(train);
+/** @param {Purpose} purpose @returns {Promise<string>} */
+export async function makeEnvironment(purpose) {
+  const dir = environmentDir(purpose);
   return makeOnce(dir, async (temporary) => {
     if (process.platform !== 'linux') {
       throw new SetupError(`The toolchain can only be made automatically on Linux: ${byHand}.`);
@@ -70,9 +80,9 @@ export async function makeEnvironment(train) {
       throw new SetupError(`This machine does not allow mount namespaces (unshare): ${byHand}.`);
     }
     const tool = await findMmdebstrap();
-    const names = packages(train);
+    const names = packages(purpose);
     step(
-      `making the build environment (${names.length} packages and what they need, once, 1 to 3 minutes)`,
+      `making the environment "${purpose}" (${names.length} packages and what they need, once, up to 3 minutes)`,
     );
     fs.rmdirSync(temporary); // mmdebstrap wants to make it itself
     // Folders of the host come in by bind mounts, so the root needs no devices of its own.
@@ -121,7 +131,7 @@ export async function makeEnvironment(train) {
     }
     for (const name of ['proc', 'dev', 'sys'])
       fs.mkdirSync(path.join(temporary, name), { recursive: true });
-    step('build environment is ready');
+    step(`environment "${purpose}" is ready`);
   });
 }
 

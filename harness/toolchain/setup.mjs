@@ -34,18 +34,18 @@ async function findToolchain() {
   const there = toolchainAtHand();
   if (there) return there;
   // The sources come from the same mirror: fetch them meanwhile.
-  await together([makeEnvironment(false), ensureSources()]);
+  await together([makeEnvironment('build'), ensureSources()]);
   return madeToolchain();
 }
 
 /** The toolchain if this machine has one; nothing is made. @returns {Toolchain | null} */
 export function toolchainAtHand() {
-  return toolsOnPath() ?? (fs.existsSync(environmentDir(false)) ? madeToolchain() : null);
+  return toolsOnPath() ?? (fs.existsSync(environmentDir('build')) ? madeToolchain() : null);
 }
 
 /** @returns {Toolchain} */
 function madeToolchain() {
-  const root = environmentDir(false);
+  const root = environmentDir('build');
   const status = fs.readFileSync(path.join(root, 'var/lib/dpkg/status'));
   return { kind: 'root', root, id: contentKey(status) };
 }
@@ -131,7 +131,7 @@ export function failSetup(error) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     const toolchain = await setup();
-    if (process.argv.includes('--train')) await makeEnvironment(true);
+    if (process.argv.includes('--train')) await makeEnvironment('train');
     step(`set-up is complete: ${toolchain.kind === 'path' ? 'tools of the PATH' : toolchain.root}`);
   } catch (error) {
     failSetup(error);

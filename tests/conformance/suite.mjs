@@ -47,7 +47,7 @@ export async function findTestData() {
 async function findNewest(given) {
   if (given) return existsSync(join(given, 'node')) ? given : null;
   const { environmentDir } = await import('../../harness/toolchain/environment.mjs');
-  return [join(environmentDir(false), IN_PACKAGE), `/${IN_PACKAGE}`].find(existsSync) ?? null;
+  return [join(environmentDir('build'), IN_PACKAGE), `/${IN_PACKAGE}`].find(existsSync) ?? null;
 }
 
 /**

@@ -211,7 +211,14 @@ test('the folder: hashes are true, names change with content, header files say t
     assert.equal(bytes.length, size);
     assert.equal(createHash('sha384').update(bytes).digest('hex'), sha384);
   }
-  for (const name of ['nginx.conf', 'apache.htaccess', 'Caddyfile', '_headers', 'vercel.json']) {
+  for (const name of [
+    'nginx.conf',
+    'apache.htaccess',
+    'Caddyfile',
+    '_headers',
+    'vercel.json',
+    'firebase.json',
+  ]) {
     const text = readFileSync(join(dist, 'headers', name), 'utf8');
     assert.ok(text.includes(WORKER_POLICY), name);
     assert.ok(text.includes(LITERAL_POLICY), name);
