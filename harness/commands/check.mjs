@@ -54,7 +54,7 @@ function text(model, problems, open, io) {
   for (const { name: dim, value } of open) {
     lines.push(
       `${io.paint('yellow', 'dynamic')}      ${dim}: taken as ${value}`,
-      `             hint: --dim ${dim}=N sets it`,
+      `             hint: --dim ${dim}=N sets it, ${dim}=1..N leaves it open`,
     );
   }
   const count = problems.length;
