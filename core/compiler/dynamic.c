@@ -157,36 +157,13 @@ static wai_status apply(maker *m, const uint32_t *point) {
 
 /* ---- corners ---- */
 
-static void append(char *text, size_t size, const char *format, ...) {
-    const size_t at = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    wai_format(text + at, size - at, format, arguments);
-    va_end(arguments);
-}
-
-/* "n = 1, m = 512" */
-static const char *describe(maker *m, const uint32_t *point) {
-    size_t size = 1;
-    for (uint32_t i = 0; i < m->options->dim_count; i++) {
-        size += strlen(m->options->dims[i].name) + 16;
-    }
-    char *text = take(m->graph, size, 1);
-    for (uint32_t i = 0; text != NULL && i < m->options->dim_count; i++) {
-        const wai_dim *dim = &m->options->dims[i];
-        if (dim->min < dim->max) {
-            append(text, size, "%s%s = %u", text[0] != 0 ? ", " : "", dim->name, point[i]);
-        }
-    }
-    return text != NULL ? text : "";
-}
-
 static wai_status blame(maker *m, const uint32_t *point, const wai_diag *why, wai_status status) {
     const wai_diag copy = *why;
     wai_graph *g = m->graph;
     g->status = status;
     wai_diag_clear(g->diag);
-    return wai_fail(g->diag, status, copy.where, "with %s: %s", describe(m, point), copy.message);
+    return wai_fail(g->diag, status, copy.where, "with %s: %s",
+                    wai_examples_describe(&m->examples, m->graph, point), copy.message);
 }
 
 /* The model itself at `point` must give outputs of the same types, and take the
@@ -212,7 +189,7 @@ static wai_status compare(maker *m, const uint32_t *point) {
         g->scope = "dims";
         return wai_graph_fail(g, WAI_ERR_UNSUPPORTED,
                               "with %s the model takes another form: give a smaller range",
-                              describe(m, point));
+                              wai_examples_describe(&m->examples, m->graph, point));
     }
     return WAI_OK;
 }

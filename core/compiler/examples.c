@@ -213,6 +213,28 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
     return graph->status;
 }
 
+static void append(char *text, size_t size, const char *format, ...) {
+    const size_t at = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    wai_format(text + at, size - at, format, arguments);
+    va_end(arguments);
+}
+
+const char *wai_examples_describe(const wai_examples *e, wai_graph *graph, const uint32_t *point) {
+    size_t size = 1;
+    for (uint32_t i = 0; i < e->symbol_count; i++) {
+        size += strlen(e->symbols[i].name) + 16;
+    }
+    char *text = wai_arena_alloc(graph->arena, size);
+    for (uint32_t i = 0; text != NULL && i < e->symbol_count; i++) {
+        if (e->symbols[i].min < e->symbols[i].max) {
+            append(text, size, "%s%s = %u", text[0] != 0 ? ", " : "", e->symbols[i].name, point[i]);
+        }
+    }
+    return text != NULL && text[0] != 0 ? text : "other counts of results";
+}
+
 static wai_status differ(wai_examples *e, wai_graph *graph, uint32_t k) {
     const wai_trace *a = &e->traces[0], *b = &e->traces[k];
     if (a->decisions == b->decisions && a->ends == b->ends && a->node_count == b->node_count &&
@@ -223,17 +245,12 @@ static wai_status differ(wai_examples *e, wai_graph *graph, uint32_t k) {
     for (uint32_t i = 0; node != NULL && i < b->node_count && a->nodes[i] == b->nodes[i]; i++) {
         node = node->next;
     }
-    uint32_t s = 0;
-    while (s + 1 < e->symbol_count && e->points[0][s] == e->points[k][s]) {
-        s++;
-    }
     graph->scope = node != NULL ? node->name : "graph outputs";
     return wai_graph_fail(graph, WAI_ERR_UNSUPPORTED,
-                          "the graph has another form for %s = %u than for %u: give a smaller "
-                          "range, or one number",
-                          e->symbol_count > 0 ? e->symbols[s].name : "some counts of results",
-                          e->symbol_count > 0 ? e->points[k][s] : k,
-                          e->symbol_count > 0 ? e->points[0][s] : 0);
+                          "with %s the graph has another form than with %s: give smaller ranges, "
+                          "or one number",
+                          wai_examples_describe(e, graph, e->points[k]),
+                          wai_examples_describe(e, graph, e->points[0]));
 }
 
 static wai_status trace_example(wai_examples *e, wai_graph *graph, uint32_t k) {

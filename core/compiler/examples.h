@@ -44,4 +44,7 @@ wai_status wai_examples_make(wai_examples *e, wai_graph *graph);
 wai_status wai_examples_import(const wai_examples *e, const uint32_t *point, uint32_t sample,
                                wai_graph *graph);
 
+/* "n = 1, m = 512", in graph's arena. */
+const char *wai_examples_describe(const wai_examples *e, wai_graph *graph, const uint32_t *point);
+
 #endif
