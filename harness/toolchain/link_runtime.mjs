@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { cacheRoot, contentKey, makeOnce, projectDir } from './cache.mjs';
 import { runIn } from './env.mjs';
+import { meter } from './meter/index.mjs';
 import { toolchainAtHand } from './setup.mjs';
 
 /** Tables in core/ops: the start of a row, and the file that is compiled with it. */
@@ -30,11 +31,14 @@ const moreFlags = ['-Wno-unused-function', '-Wno-unused-const-variable'];
  * @typedef {Record<'compile' | 'include' | 'link' | 'optimize' | 'check' | 'imports', string[]>} Recipe
  */
 
+/** Beside a runtime, the same with instruction limits. @param {string} file */
+export const meteredFile = (file) => file.replace(/\.wasm$/, '.metered.wasm');
+
 /**
- * A folder with runtime-simd.wasm, made once for the same archives and rows; null where there is
+ * A folder with runtime-simd.wasm and runtime-simd.metered.wasm, made once for the same archives and rows; null where there is
  * no toolchain or no built archive. Makes neither.
  * @param {Uses} uses
- * @returns {Promise<string | null>} the wasm's path
+ * @returns {Promise<string | null>} the path of the one without limits
  */
 export async function linkModelRuntime(uses) {
   const recipeFile = path.join(projectDir, 'build/wasm/runtime-simd.link.json');
@@ -55,7 +59,8 @@ export async function linkModelRuntime(uses) {
   const sources = [...shorter.map(({ source }) => source), ...without];
   const inputs = recipe.link.filter((part) => /\.[ao]$/.test(part));
   // What lies inside the environment changes with its id.
-  const contents = [...inputs, ...sources, path.join(projectDir, 'harness/toolchain/wasm/never.h')]
+  const never = path.join(projectDir, 'harness/toolchain/wasm/never.h');
+  const contents = [...inputs, ...sources, ...meterSources(), never]
     .filter((file) => fs.existsSync(file))
     .map((file) => fs.readFileSync(file));
   const key = contentKey(
@@ -81,6 +86,8 @@ export async function linkModelRuntime(uses) {
     await go([linker, ...objects, ...without.flatMap(wraps), ...linked], '-o', 'linked.wasm');
     await go(recipe.optimize, 'linked.wasm', '-o', 'runtime-simd.wasm');
     await go(['node', ...recipe.check], 'runtime-simd.wasm', ...recipe.imports);
+    const made = path.join(temporary, 'runtime-simd.wasm');
+    fs.writeFileSync(meteredFile(made), meter(fs.readFileSync(made)).bytes);
     for (const file of [...objects, 'linked.wasm']) fs.rmSync(path.join(temporary, file));
   });
   return path.join(folder, 'runtime-simd.wasm');
@@ -100,6 +107,15 @@ function selectRows({ def, row }, wanted) {
     })
     .map((line) => `${line}\n`)
     .join('');
+}
+
+function meterSources() {
+  const folder = path.join(projectDir, 'harness/toolchain/meter');
+  return fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith('.mjs'))
+    .sort()
+    .map((name) => path.join(folder, name));
 }
 
 /** The linker's flags for a file of stand-ins: each `__wrap_NAME(void);` and each `NEVER(NAME`. */

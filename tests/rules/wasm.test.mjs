@@ -13,6 +13,7 @@ const modules = existsSync(built)
   ? readdirSync(built).filter((name) => name.endsWith('.wasm'))
   : [];
 const runtimes = modules.filter((name) => name.startsWith('runtime-'));
+const isMetered = (/** @type {string} */ name) => name.endsWith('.metered.wasm');
 const read = (name) => readFileSync(join(built, name));
 const lines = (file) => text(`core/wasm/${file}`).split('\n').filter(Boolean).sort();
 const importsOf = (module) =>
@@ -35,6 +36,7 @@ function limit(name) {
 
 test('a runtime and the compiler are built', () => {
   assert.ok(runtimes.includes('runtime-simd.wasm'));
+  assert.ok(runtimes.includes('runtime-simd.metered.wasm'));
   assert.ok(modules.includes('compiler.wasm'));
   assert.deepEqual(
     modules.filter((name) => !name.startsWith('runtime-') && name !== 'compiler.wasm'),
@@ -47,7 +49,8 @@ for (const name of runtimes) {
   test(`${name} imports and exports what core/wasm says`, () => {
     const module = new WebAssembly.Module(read(name));
     assert.deepEqual(importsOf(module), lines('imports.txt'));
-    assert.deepEqual(exportsOf(module), lines('exports.txt'));
+    const more = isMetered(name) ? lines('metered_exports.txt') : [];
+    assert.deepEqual(exportsOf(module), [...lines('exports.txt'), ...more].sort());
     assert.deepEqual(WebAssembly.Module.customSections(module, 'name'), []);
   });
 
@@ -58,7 +61,9 @@ for (const name of runtimes) {
     assert.equal(max, 65536);
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 64 });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-    const heap = /** @type {any} */ (instance.exports).wai_glue_alloc(64);
+    const wasm = /** @type {any} */ (instance.exports);
+    wasm.wai_fuel_set?.(1000n);
+    const heap = wasm.wai_glue_alloc(64);
     assert.ok(heap > limit('WAI_RUNTIME_STACK') && heap <= limit('WAI_RUNTIME_SIZE'), `${heap}`);
   });
 
@@ -71,6 +76,7 @@ for (const name of runtimes) {
     }, WebAssembly.LinkError);
   });
 
+  if (isMetered(name)) continue;
   const named = `${name}.linked`;
   test(`${name} holds no code of the compiler, no heap, no printing`, () => {
     const names = functionNames(read(named));

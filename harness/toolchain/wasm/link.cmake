@@ -1,10 +1,11 @@
 # wai_wasm(NAME SOURCES ... EXPORTS file [IMPORTS file] ARCHIVES targets... [SYSTEM libraries...]
-#          LINK flags...)
+#          LINK flags... [METERED])
 #
 # Links NAME.wasm by wasm-ld itself, and writes NAME.link.json: the same commands for a runtime with
 # fewer operators (../link_runtime.mjs). emcc as the linker always adds exports of its own (stack helpers,
 # the table, _initialize), and its imports follow from settings; here exports are the lines of one
-# file, and an import that is not a line of the other stops the build.
+# file, and an import that is not a line of the other stops the build. METERED also makes
+# NAME.metered.wasm, the same with instruction limits (../meter).
 
 execute_process(COMMAND em-config CACHE OUTPUT_VARIABLE em_cache OUTPUT_STRIP_TRAILING_WHITESPACE)
 execute_process(COMMAND em-config LLVM_ROOT OUTPUT_VARIABLE em_llvm OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -15,7 +16,7 @@ find_program(WASM_LD NAMES wasm-ld wasm-ld-19 HINTS ${em_llvm} REQUIRED NO_CMAKE
 find_program(WASM_OPT NAMES wasm-opt HINTS ${em_binaryen}/bin REQUIRED NO_CMAKE_FIND_ROOT_PATH)
 
 function(wai_wasm name)
-  cmake_parse_arguments(A "" "EXPORTS;IMPORTS" "SOURCES;ARCHIVES;SYSTEM;LINK" ${ARGN})
+  cmake_parse_arguments(A "METERED" "EXPORTS;IMPORTS" "SOURCES;ARCHIVES;SYSTEM;LINK" ${ARGN})
   foreach(file ${A_SOURCES} ${A_EXPORTS} ${A_IMPORTS})
     if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${file})
       message(STATUS "${name}.wasm is left out: ${file} does not exist")
@@ -67,4 +68,17 @@ function(wai_wasm name)
     COMMENT "Linking ${name}.wasm"
     COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${name} ALL DEPENDS ${wasm})
+  if(A_METERED)
+    set(metered ${CMAKE_BINARY_DIR}/${name}.metered.wasm)
+    set(meter ${CMAKE_SOURCE_DIR}/harness/toolchain/meter)
+    file(GLOB meter_sources CONFIGURE_DEPENDS ${meter}/*.mjs)
+    add_custom_command(OUTPUT ${metered}
+      COMMAND node ${meter}/index.mjs ${wasm} ${metered}.part
+      COMMAND node ${check} ${metered}.part ${imports}
+      COMMAND ${CMAKE_COMMAND} -E rename ${metered}.part ${metered}
+      DEPENDS ${wasm} ${meter_sources} ${check} ${imports}
+      COMMENT "Metering ${name}.wasm"
+      VERBATIM)
+    add_custom_target(${name}_metered ALL DEPENDS ${metered})
+  endif()
 endfunction()
