@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "compiler/examples.h"
 #include "compiler/fit.h"
+#include "ops/emit.h"
 
 #define MOST_CORNERS 16u
 
@@ -272,6 +273,68 @@ static void set_sizes(maker *m) {
     }
 }
 
+/* ---- slices that cut nothing ---- */
+
+/* The formula is dim `axis` of `value`, as it is. */
+static bool is_dim(const wai_dynamic *d, const wai_formula *f, const wai_value *value,
+                   uint32_t axis) {
+    const wai_formula_term *t = &f->terms[0];
+    bool others = false;
+    for (uint32_t i = 1; i < WAI_FORMULA_TERMS; i++) {
+        others = others || f->terms[i].factor != 0;
+    }
+    return !others && t->factor == 1 && f->constant == 0 && f->divisor == 1 && f->offset == 0 &&
+           f->least == INT32_MIN && f->most == INT32_MAX && t->dims[0].value != WAI_NO_VALUE &&
+           d->values[t->dims[0].value] == value && t->dims[0].axis == axis &&
+           t->dims[1].value == WAI_NO_VALUE && t->dims[2].value == WAI_NO_VALUE;
+}
+
+/* Every axis from its start to its end, whatever the dims are. Examples kept
+ * such slices, since one of them could not know. `use`: the node's first. */
+static bool cuts_nothing(const wai_dynamic *d, const wai_node *node, uint32_t use) {
+    const wai_slice_params *p = node->params;
+    const wai_value *x = node->in[0];
+    bool whole = node->op == &wai_op_slice && node->out[0]->output_count == 0;
+    for (uint32_t axis = 0; whole && axis < x->type.rank; axis++) {
+        const uint32_t word = offsetof(wai_slice_params, dims) / 4 + axis;
+        while (use < d->use_count && d->uses[use].node == node && d->uses[use].word < word) {
+            whole = false; /* a start or step that follows from dims */
+            use++;
+        }
+        whole = whole && p->start[axis] == 0 && p->step[axis] == 1 &&
+                p->dims[axis] == x->type.dims[axis];
+        if (use < d->use_count && d->uses[use].node == node && d->uses[use].word == word) {
+            whole = whole && is_dim(d, &d->formulas[d->uses[use++].formula], x, axis);
+        }
+    }
+    return whole;
+}
+
+/* Their value is their input's: for what reads it, and for formulas. */
+static void drop_slices(maker *m) {
+    wai_graph *g = m->graph;
+    wai_dynamic *d = m->dynamic;
+    uint32_t use = 0, kept = 0;
+    for (wai_node *node = g->first, *next; node != NULL && g->status == WAI_OK; node = next) {
+        next = node->next;
+        const bool drop = cuts_nothing(d, node, use);
+        for (; use < d->use_count && d->uses[use].node == node; use++) {
+            if (!drop) {
+                d->uses[kept++] = d->uses[use];
+            }
+        }
+        if (!drop) {
+            continue;
+        }
+        for (uint32_t i = 0; i < d->value_count; i++) {
+            d->values[i] = d->values[i] == node->out[0] ? node->in[0] : d->values[i];
+        }
+        wai_value_replace(g, node->out[0], node->in[0]);
+        wai_graph_remove(g, node);
+    }
+    d->use_count = kept;
+}
+
 wai_status wai_dynamic_make(wai_graph *graph, const wai_onnx_model *model,
                             const wai_compile_options *options) {
     maker m = {.graph = graph, .options = options};
@@ -296,5 +359,6 @@ wai_status wai_dynamic_make(wai_graph *graph, const wai_onnx_model *model,
     }
     graph->dynamic = m.dynamic;
     set_sizes(&m);
+    drop_slices(&m);
     return wai_graph_check(graph);
 }
