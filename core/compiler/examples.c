@@ -8,6 +8,28 @@ static wai_status no_memory(wai_graph *graph) {
     return wai_graph_fail(graph, WAI_ERR_MEMORY, "out of memory in the compiler");
 }
 
+static void append(char *text, size_t size, const char *format, ...) {
+    const size_t at = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    wai_format(text + at, size - at, format, arguments);
+    va_end(arguments);
+}
+
+const char *wai_examples_describe(const wai_examples *e, wai_graph *graph, const uint32_t *point) {
+    size_t size = 1;
+    for (uint32_t i = 0; i < e->symbol_count; i++) {
+        size += strlen(e->symbols[i].name) + 16;
+    }
+    char *text = wai_arena_alloc(graph->arena, size);
+    for (uint32_t i = 0; text != NULL && i < e->symbol_count; i++) {
+        if (e->symbols[i].min < e->symbols[i].max) {
+            append(text, size, "%s%s = %u", text[0] != 0 ? ", " : "", e->symbols[i].name, point[i]);
+        }
+    }
+    return text != NULL && text[0] != 0 ? text : "other counts of results";
+}
+
 /* ---- where to look ---- */
 
 #define TRIES 9u
@@ -183,6 +205,7 @@ static bool explore(wai_examples *e, wai_graph *graph, uint32_t *point, uint64_t
  * ones, with multiples of 2, 4, ... 64. */
 static wai_status find_points(wai_examples *e, wai_graph *graph) {
     wai_diag why = {0};
+    const uint32_t *refused = NULL;
     for (uint32_t step = 1; step <= 64; step *= 2) {
         uint64_t *first = NULL;
         e->count = 0;
@@ -197,6 +220,8 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
             }
             if (explore(e, graph, point, &first, &why)) {
                 e->points[e->count++] = point;
+            } else if (refused == NULL) {
+                refused = point;
             }
             if (graph->status != WAI_OK || (t == 2 && e->count == 0)) {
                 break;
@@ -207,32 +232,8 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
         }
     }
     graph->status = why.status;
-    if (graph->diag != NULL) {
-        *graph->diag = why;
-    }
-    return graph->status;
-}
-
-static void append(char *text, size_t size, const char *format, ...) {
-    const size_t at = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    wai_format(text + at, size - at, format, arguments);
-    va_end(arguments);
-}
-
-const char *wai_examples_describe(const wai_examples *e, wai_graph *graph, const uint32_t *point) {
-    size_t size = 1;
-    for (uint32_t i = 0; i < e->symbol_count; i++) {
-        size += strlen(e->symbols[i].name) + 16;
-    }
-    char *text = wai_arena_alloc(graph->arena, size);
-    for (uint32_t i = 0; text != NULL && i < e->symbol_count; i++) {
-        if (e->symbols[i].min < e->symbols[i].max) {
-            append(text, size, "%s%s = %u", text[0] != 0 ? ", " : "", e->symbols[i].name, point[i]);
-        }
-    }
-    return text != NULL && text[0] != 0 ? text : "other counts of results";
+    return wai_fail(graph->diag, why.status, why.where, "with %s: %s",
+                    wai_examples_describe(e, graph, refused), why.message);
 }
 
 static wai_status differ(wai_examples *e, wai_graph *graph, uint32_t k) {
