@@ -120,7 +120,7 @@ static wai_status set_word(maker *m, const wai_formula_use *use) {
     if (!good) {
         m->graph->scope = use->node->name;
         return wai_graph_fail(m->graph, WAI_ERR_LIMIT,
-                              "a number that follows from dims is too large");
+                              "a number that follows from dims is too large, or no whole one");
     }
     return WAI_OK;
 }
@@ -205,6 +205,16 @@ static void note_sizes(maker *m) {
     }
 }
 
+static wai_status try_point(maker *m, const uint32_t *point, bool compared) {
+    wai_graph *g = m->graph;
+    if (apply(m, point) != WAI_OK) {
+        const wai_diag why = g->diag != NULL ? *g->diag : (wai_diag){0};
+        return blame(m, point, &why, g->status);
+    }
+    note_sizes(m);
+    return compared ? compare(m, point) : WAI_OK;
+}
+
 /* The ends of all ranges in all combinations, as far as there are not too many;
  * the largest dims come last and stay. */
 static wai_status try_corners(maker *m) {
@@ -212,6 +222,9 @@ static wai_status try_corners(maker *m) {
     const uint32_t symbols = m->dynamic->symbol_count;
     const uint32_t corners =
         (1u << (symbols < 4 ? symbols : 4)) <= MOST_CORNERS && symbols <= 4 ? 1u << symbols : 2;
+    for (uint32_t i = 0; i < m->examples.odd_count && g->status == WAI_OK; i++) {
+        try_point(m, m->examples.odd_points[i], true);
+    }
     for (uint32_t corner = 0; corner < corners && g->status == WAI_OK; corner++) {
         uint32_t *point = take(g, m->options->dim_count, sizeof *point);
         const bool last = corner + 1 == corners;
@@ -223,14 +236,7 @@ static wai_status try_corners(maker *m) {
         if (point == NULL) {
             return g->status;
         }
-        if (apply(m, point) != WAI_OK) {
-            const wai_diag why = g->diag != NULL ? *g->diag : (wai_diag){0};
-            return blame(m, point, &why, g->status);
-        }
-        note_sizes(m);
-        if (corner == 0 || last) {
-            compare(m, point);
-        }
+        try_point(m, point, corner == 0 || last);
     }
     return g->status;
 }
@@ -258,8 +264,12 @@ static void note_examples(maker *m) {
         }
         for (uint32_t i = 0; i < number; i++) {
             measured *s = &m->sizes[i];
-            s->hash = (s->hash ^ wai_type_size(&m->types[i])) * 1099511628211u;
+            const uint64_t size = wai_type_size(&m->types[i]);
+            s->hash = (s->hash ^ size) * 1099511628211u;
             s->hash ^= s->hash >> 29;
+            if (k >= e->first_test && size > s->largest) {
+                s->largest = size; /* a point of the ranges, and between their ends */
+            }
         }
     }
 }

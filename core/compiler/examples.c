@@ -61,6 +61,51 @@ static uint32_t candidate(const wai_symbol *symbol, uint32_t s, uint32_t t, uint
     return n * step;
 }
 
+static bool is_range(const wai_symbol *symbol) {
+    return symbol->min < symbol->max;
+}
+
+/* The multiples of `step` in the range, or all when there is none. */
+static void steps_of(const wai_symbol *symbol, uint32_t *step, uint32_t *low, uint32_t *count) {
+    *low = symbol->min / *step + (symbol->min % *step != 0);
+    if (*low > symbol->max / *step) {
+        *step = 1;
+        *low = symbol->min;
+    }
+    *count = symbol->max / *step - *low + 1;
+}
+
+/* How many points there are, as far as they can be counted by tests. */
+static uint32_t count_points(const wai_examples *e, uint32_t step) {
+    uint64_t points = 1;
+    for (uint32_t s = 0; s < e->symbol_count && points <= WAI_MOST_TESTS; s++) {
+        uint32_t own_step = step, low, count;
+        steps_of(&e->symbols[s], &own_step, &low, &count);
+        points *= count;
+    }
+    return points <= WAI_MOST_TESTS ? (uint32_t)points : UINT32_MAX;
+}
+
+/* Test `t`: all points of few; of many both ends of all ranges, the smallest
+ * numbers, then whatever comes. */
+static void test_point(const wai_examples *e, uint32_t t, uint32_t step, uint32_t *point) {
+    uint32_t rest = t;
+    const bool all = count_points(e, step) != UINT32_MAX;
+    for (uint32_t s = 0; s < e->symbol_count; s++) {
+        uint32_t own_step = step, low, count, place;
+        steps_of(&e->symbols[s], &own_step, &low, &count);
+        if (all) {
+            place = rest % count;
+            rest /= count;
+        } else if (t < 4) {
+            place = t == 0 ? 0 : t == 1 ? count - 1 : t - 1;
+        } else {
+            place = (uint32_t)((t * 31u + s * 7u + 1) * 2654435761u >> 3);
+        }
+        point[s] = (low + place % count) * own_step;
+    }
+}
+
 /* ---- one example ---- */
 
 wai_status wai_examples_import(const wai_examples *e, const uint32_t *point, uint32_t sample,
@@ -166,10 +211,17 @@ static wai_status unfold(const wai_examples *e, wai_graph *graph) {
 
 /* ---- all of them ---- */
 
-/* Import at `point` to learn which constants differ from the first example's;
- * `first` keeps those hashes. False when the model does not take the point. */
-static bool explore(wai_examples *e, wai_graph *graph, uint32_t *point, uint64_t **first,
-                    wai_diag *why) {
+/* The first example's constants, and the form of its graph. */
+typedef struct reference {
+    uint64_t *hashes;
+    uint64_t form;
+} reference;
+
+typedef enum finding { TAKEN, NOT_TAKEN, OTHER_FORM } finding;
+
+/* Import at `point` to learn which constants differ from the first example's. */
+static finding explore(wai_examples *e, wai_graph *graph, const uint32_t *point, reference *first,
+                       wai_diag *why) {
     wai_arena arena;
     wai_graph example;
     wai_diag diag = {0};
@@ -179,26 +231,69 @@ static bool explore(wai_examples *e, wai_graph *graph, uint32_t *point, uint64_t
     if (wai_examples_import(e, point, e->count + 1, &example) == WAI_OK) {
         hashes = hash_constants(&example);
     }
-    if (hashes != NULL && *first == NULL) {
+    finding found = hashes != NULL ? TAKEN : NOT_TAKEN;
+    const uint64_t form = hashes != NULL ? wai_trace_form(&example) : 0;
+    if (hashes != NULL && first->hashes == NULL) {
         e->value_count = example.value_count;
         e->varies = wai_arena_array(graph->arena, e->value_count, sizeof *e->varies);
-        *first = wai_arena_array(graph->arena, e->value_count, sizeof **first);
-        if (e->varies == NULL || *first == NULL) {
+        first->hashes = wai_arena_array(graph->arena, e->value_count, sizeof *first->hashes);
+        first->form = form;
+        if (e->varies == NULL || first->hashes == NULL) {
             no_memory(graph);
         } else {
-            memcpy(*first, hashes, e->value_count * sizeof *hashes);
+            memcpy(first->hashes, hashes, e->value_count * sizeof *hashes);
         }
+    } else if (hashes != NULL && form != first->form) {
+        found = OTHER_FORM;
     }
     const uint32_t common =
         example.value_count < e->value_count ? example.value_count : e->value_count;
-    for (uint32_t i = 0; i < common && hashes != NULL && graph->status == WAI_OK; i++) {
-        e->varies[i] = e->varies[i] || hashes[i] != (*first)[i];
+    const bool counts = found == TAKEN || (found == OTHER_FORM && e->first_test == 0);
+    for (uint32_t i = 0; i < common && counts && graph->status == WAI_OK; i++) {
+        e->varies[i] = e->varies[i] || hashes[i] != first->hashes[i];
     }
     if (hashes == NULL && why->status == WAI_OK) {
         *why = diag;
     }
     wai_arena_free(&arena);
-    return hashes != NULL && graph->status == WAI_OK;
+    return found;
+}
+
+static uint32_t *new_point(wai_examples *e, wai_graph *graph) {
+    uint32_t *point = wai_arena_array(graph->arena, e->symbol_count, sizeof *point);
+    if (point == NULL) {
+        no_memory(graph);
+    }
+    return point;
+}
+
+static bool has_range(const wai_examples *e) {
+    bool found = false;
+    for (uint32_t s = 0; s < e->symbol_count; s++) {
+        found = found || is_range(&e->symbols[s]);
+    }
+    return found;
+}
+
+/* Points of the ranges themselves, behind the first examples. */
+static wai_status find_tests(wai_examples *e, wai_graph *graph, reference *first, uint32_t step) {
+    const uint32_t points = has_range(e) ? count_points(e, step) : 0;
+    wai_diag ignored = {0};
+    e->first_test = e->count;
+    for (uint32_t t = 0; t < WAI_MOST_TESTS && t < points && graph->status == WAI_OK; t++) {
+        uint32_t *point = new_point(e, graph);
+        if (point == NULL) {
+            break;
+        }
+        test_point(e, t, step, point);
+        const finding found = explore(e, graph, point, first, &ignored);
+        if (found == TAKEN) {
+            e->points[e->count++] = point;
+        } else if (found == OTHER_FORM) {
+            e->odd_points[e->odd_count++] = point;
+        }
+    }
+    return graph->status;
 }
 
 /* Points that the model takes: with all numbers, or if it does not take odd
@@ -207,18 +302,18 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
     wai_diag why = {0};
     const uint32_t *refused = NULL;
     for (uint32_t step = 1; step <= 64; step *= 2) {
-        uint64_t *first = NULL;
+        reference first = {NULL, 0};
         e->count = 0;
-        for (uint32_t t = 0; t < TRIES && e->count < WAI_MOST_EXAMPLES; t++) {
-            uint32_t *point = wai_arena_array(graph->arena, e->symbol_count, sizeof *point);
+        for (uint32_t t = 0; t < TRIES && e->count < WAI_FIRST_EXAMPLES; t++) {
+            uint32_t *point = new_point(e, graph);
             if (point == NULL) {
-                return no_memory(graph);
+                return graph->status;
             }
             for (uint32_t s = 0; s < e->symbol_count; s++) {
                 const wai_symbol *symbol = &e->symbols[s];
-                point[s] = symbol->min == symbol->max ? symbol->min : candidate(symbol, s, t, step);
+                point[s] = is_range(symbol) ? candidate(symbol, s, t, step) : symbol->min;
             }
-            if (explore(e, graph, point, &first, &why)) {
+            if (explore(e, graph, point, &first, &why) != NOT_TAKEN) {
                 e->points[e->count++] = point;
             } else if (refused == NULL) {
                 refused = point;
@@ -228,7 +323,7 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
             }
         }
         if (graph->status != WAI_OK || e->count >= WAI_LEAST_EXAMPLES) {
-            return graph->status;
+            return graph->status == WAI_OK ? find_tests(e, graph, &first, step) : graph->status;
         }
     }
     graph->status = why.status;
@@ -236,12 +331,9 @@ static wai_status find_points(wai_examples *e, wai_graph *graph) {
                     wai_examples_describe(e, graph, refused), why.message);
 }
 
+/* Blame the first node that differs in example `k`. */
 static wai_status differ(wai_examples *e, wai_graph *graph, uint32_t k) {
     const wai_trace *a = &e->traces[0], *b = &e->traces[k];
-    if (a->decisions == b->decisions && a->ends == b->ends && a->node_count == b->node_count &&
-        memcmp(a->nodes, b->nodes, a->node_count * sizeof *a->nodes) == 0) {
-        return WAI_OK;
-    }
     const wai_node *node = graph->first;
     for (uint32_t i = 0; node != NULL && i < b->node_count && a->nodes[i] == b->nodes[i]; i++) {
         node = node->next;
@@ -273,7 +365,72 @@ static wai_status trace_example(wai_examples *e, wai_graph *graph, uint32_t k) {
     }
     wai_arena_free(&arena);
     graph->status = status;
-    return status == WAI_OK ? differ(e, graph, k) : status;
+    return status;
+}
+
+/* Whether a dim is 1 or 0 that is not in the first example: then lowerings and passes
+ * may write the same thing otherwise. */
+static bool has_small_dim(const wai_examples *e, const wai_graph *graph, uint32_t k) {
+    const uint32_t *a = e->traces[0].cells, *b = e->traces[k].cells;
+    uint32_t cell = 0;
+    bool found = false;
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        cell += graph->inputs[i].value->type.rank;
+    }
+    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
+        cell += node->op->params_size / 4;
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            for (uint32_t axis = 0; axis < node->out[i]->type.rank; axis++, cell++) {
+                found = found || (b[cell] < 2 && a[cell] > 1);
+            }
+        }
+    }
+    for (uint32_t s = 0; s < e->symbol_count; s++) {
+        found = found || (e->points[k][s] < 2 && e->points[0][s] > 1);
+    }
+    return found;
+}
+
+/* A test with another form is put aside. */
+static void put_aside(wai_examples *e, uint32_t k) {
+    e->odd_points[e->odd_count++] = e->points[k];
+    e->count--;
+    memmove(&e->points[k], &e->points[k + 1], (e->count - k) * sizeof e->points[0]);
+}
+
+/* Tests that say less to the end. */
+static void put_last(wai_examples *e, const wai_graph *graph) {
+    e->sure_count = e->count;
+    for (uint32_t k = e->first_test; k < e->sure_count;) {
+        if (!has_small_dim(e, graph, k)) {
+            k++;
+            continue;
+        }
+        e->sure_count--;
+        const wai_trace trace = e->traces[k];
+        uint32_t *const point = e->points[k];
+        e->traces[k] = e->traces[e->sure_count];
+        e->points[k] = e->points[e->sure_count];
+        e->traces[e->sure_count] = trace;
+        e->points[e->sure_count] = point;
+    }
+}
+
+static wai_status trace_examples(wai_examples *e, wai_graph *graph) {
+    for (uint32_t k = 1; k < e->count && graph->status == WAI_OK;) {
+        if (trace_example(e, graph, k) != WAI_OK) {
+            return graph->status;
+        }
+        if (k >= e->first_test && !wai_trace_same_form(&e->traces[0], &e->traces[k])) {
+            put_aside(e, k);
+        } else if (!wai_trace_same(&e->traces[0], &e->traces[k])) {
+            return differ(e, graph, k);
+        } else {
+            k++;
+        }
+    }
+    put_last(e, graph);
+    return graph->status;
 }
 
 wai_status wai_examples_make(wai_examples *e, wai_graph *graph) {
@@ -285,8 +442,5 @@ wai_status wai_examples_make(wai_examples *e, wai_graph *graph) {
     if (!wai_trace_take(&e->traces[0], graph, graph->arena)) {
         return no_memory(graph);
     }
-    for (uint32_t k = 1; k < e->count && graph->status == WAI_OK; k++) {
-        trace_example(e, graph, k);
-    }
-    return graph->status;
+    return trace_examples(e, graph);
 }

@@ -15,9 +15,13 @@
 #include "compiler/trace.h"
 #include "graph/dynamic.h"
 
-/* Five determine every formula that fit.c tries; two more test it. */
+/* Five determine every formula that fit.c tries, as long as the numbers that it
+ * sees have nothing in common. Tests are points of the ranges, which have: even
+ * numbers, multiples, ends, ones. */
 #define WAI_LEAST_EXAMPLES 5u
-#define WAI_MOST_EXAMPLES  7u
+#define WAI_FIRST_EXAMPLES 7u
+#define WAI_MOST_TESTS     12u
+#define WAI_MOST_EXAMPLES  (WAI_FIRST_EXAMPLES + WAI_MOST_TESTS)
 
 typedef struct wai_examples {
     const wai_onnx_model *model;
@@ -28,14 +32,21 @@ typedef struct wai_examples {
     uint32_t *points[WAI_MOST_EXAMPLES];
     wai_trace traces[WAI_MOST_EXAMPLES];
     uint32_t count;
+    uint32_t first_test; /* examples from here on are tests                 */
+    uint32_t sure_count; /* from here on, tests with dims of 1 or 0, where the same
+                            may be written otherwise                        */
+    /* Tests at which the graph has another form: a dim of 1, dims that are equal.
+     * Only its outputs can be compared there. */
+    uint32_t *odd_points[WAI_MOST_TESTS];
+    uint32_t odd_count;
     bool *varies; /* per id of a value at import: a constant that differs   */
     uint32_t value_count;
 } wai_examples;
 
 /*
  * Make the examples; `graph` becomes the first of them, all passes but packing
- * done. Traces are in graph's arena. UNSUPPORTED when the graphs differ in more
- * than numbers.
+ * done. Traces are in graph's arena. UNSUPPORTED when the graphs of the first
+ * examples differ in more than numbers, or constants differ anywhere.
  */
 wai_status wai_examples_make(wai_examples *e, wai_graph *graph);
 

@@ -16,6 +16,7 @@ typedef struct candidate {
 
 typedef struct fitter {
     const wai_examples *e;
+    uint32_t count; /* examples that are looked at                          */
     wai_graph *graph;
     wai_fit *fit;
     uint32_t *first_cell; /* per number of a value: its dims in the traces  */
@@ -39,7 +40,7 @@ static series cell(const fitter *f, uint32_t index, bool is_signed) {
 }
 
 static bool is_constant(const fitter *f, const series *s) {
-    for (uint32_t k = 1; k < f->e->count; k++) {
+    for (uint32_t k = 1; k < f->count; k++) {
         if (s->at[k] != s->at[0]) {
             return false;
         }
@@ -48,7 +49,7 @@ static bool is_constant(const fitter *f, const series *s) {
 }
 
 static bool equal(const fitter *f, const series *a, const series *b) {
-    return memcmp(a->at, b->at, f->e->count * sizeof *a->at) == 0;
+    return memcmp(a->at, b->at, f->count * sizeof *a->at) == 0;
 }
 
 /* ---- formulas ---- */
@@ -70,7 +71,7 @@ static int64_t floor_divide(int64_t a, int64_t b) {
 
 /* Two examples in which x differs. */
 static bool two_examples(const fitter *f, const series *x, uint32_t *a, uint32_t *b) {
-    for (*a = 0, *b = 1; *b < f->e->count; ++*b) {
+    for (*a = 0, *b = 1; *b < f->count; ++*b) {
         if (x->at[*a] != x->at[*b]) {
             return true;
         }
@@ -101,14 +102,14 @@ static bool fit_line(const fitter *f, const series *w, const series *x, wai_form
     rise /= divisor;
     run /= divisor;
     const int64_t constant = w->at[a] * run - rise * x->at[a];
-    for (uint32_t k = 0; k < f->e->count; k++) {
+    for (uint32_t k = 0; k < f->count; k++) {
         if (w->at[k] * run != rise * x->at[k] + constant) {
             return false;
         }
     }
     *out = constant_formula((int32_t)constant);
     out->terms[0].factor = (int32_t)rise;
-    out->divisor = (uint32_t)run;
+    out->divisor = run == 1 ? 1 : (uint32_t)run | WAI_FORMULA_EXACT;
     return constant == (int32_t)constant && rise == (int32_t)rise && run <= INT32_MAX;
 }
 
@@ -118,11 +119,11 @@ static bool fit_steps(const fitter *f, const series *w, const series *x, wai_for
         for (int32_t constant = 0; constant < divisor; constant++) {
             const int64_t offset = w->at[0] - floor_divide(x->at[0] + constant, divisor);
             uint32_t k = 1;
-            while (k < f->e->count &&
+            while (k < f->count &&
                    w->at[k] == floor_divide(x->at[k] + constant, divisor) + offset) {
                 k++;
             }
-            if (k == f->e->count && offset == (int32_t)offset) {
+            if (k == f->count && offset == (int32_t)offset) {
                 *out = constant_formula(constant);
                 out->terms[0].factor = 1;
                 out->divisor = (uint32_t)divisor;
@@ -135,19 +136,19 @@ static bool fit_steps(const fitter *f, const series *w, const series *x, wai_for
 }
 
 /* w = x + constant, but not above (or not below) what it is in several examples:
- * cuts. Both sides must have been seen twice. */
+ * cuts. Both sides must have been seen twice; once is enough for the dim itself. */
 static bool fit_cut(const fitter *f, const series *w, const series *x, bool above,
                     wai_formula *out) {
     int64_t end = w->at[0];
-    for (uint32_t k = 1; k < f->e->count; k++) {
+    for (uint32_t k = 1; k < f->count; k++) {
         end = (above ? w->at[k] > end : w->at[k] < end) ? w->at[k] : end;
     }
     uint32_t free = 0;
     int64_t constant = 0;
-    for (uint32_t k = 0; k < f->e->count; k++) {
+    for (uint32_t k = 0; k < f->count; k++) {
         constant = w->at[k] != end && free++ == 0 ? w->at[k] - x->at[k] : constant;
     }
-    for (uint32_t k = 0; k < f->e->count; k++) {
+    for (uint32_t k = 0; k < f->count; k++) {
         const int64_t line = x->at[k] + constant;
         const bool cut = above ? line > end : line < end;
         if (w->at[k] != (cut ? end : line)) {
@@ -157,7 +158,7 @@ static bool fit_cut(const fitter *f, const series *w, const series *x, bool abov
     *out = constant_formula((int32_t)constant);
     out->terms[0].factor = 1;
     *(above ? &out->most : &out->least) = (int32_t)end;
-    return free >= 2 && free + 2 <= f->e->count && end == (int32_t)end &&
+    return free >= (constant == 0 ? 1 : 2) && free + 2 <= f->count && end == (int32_t)end &&
            constant == (int32_t)constant;
 }
 
@@ -206,7 +207,7 @@ static bool fit_plane(const fitter *f, const series *w, const series *x, const s
     }
     const int64_t constant =
         w->at[0] - factors[0] * x->at[0] - factors[1] * y->at[0] - factors[2] * x->at[0] * y->at[0];
-    for (uint32_t k = 0; k < f->e->count; k++) {
+    for (uint32_t k = 0; k < f->count; k++) {
         if (w->at[k] != factors[0] * x->at[k] + factors[1] * y->at[k] +
                             factors[2] * x->at[k] * y->at[k] + constant) {
             return false;
@@ -307,7 +308,7 @@ static bool search_products(const fitter *f, const series *w, uint32_t factors, 
         for (uint32_t k = i; k < n; k++) {
             for (uint32_t m = k; m < (factors == 3 ? n : k + 1); m++) {
                 series product;
-                for (uint32_t e = 0; e < f->e->count; e++) {
+                for (uint32_t e = 0; e < f->count; e++) {
                     product.at[e] = f->candidates[i].values.at[e] * f->candidates[k].values.at[e] *
                                     (factors == 3 ? f->candidates[m].values.at[e] : 1);
                 }
@@ -368,13 +369,13 @@ static bool fit_quotient(fitter *f, uint32_t first_cell, uint32_t words, uint32_
         for (uint32_t other = 0; other < words; other++) {
             const series dim = cell(f, first_cell + other, false);
             uint32_t k = 0;
-            for (; k < f->e->count && c->values.at[k] != 0; k++) {
+            for (; k < f->count && c->values.at[k] != 0; k++) {
                 const float scale = (float)dim.at[k] / (float)c->values.at[k];
                 if (memcmp(&scale, &f->e->traces[k].cells[first_cell + word], sizeof scale) != 0) {
                     break;
                 }
             }
-            if (k == f->e->count && !is_constant(f, &dim) && search(f, &dim, before, top)) {
+            if (k == f->count && !is_constant(f, &dim) && search(f, &dim, before, top)) {
                 *under = constant_formula(0);
                 under->terms[0].factor = 1;
                 under->terms[0].dims[0] = c->dim;
@@ -407,9 +408,21 @@ static wai_status fit_word(fitter *f, const wai_node *node, uint32_t index, uint
     }
     wai_formula formula, over;
     const bool quotient = kind == WAI_FIELD_F32;
-    const bool found = quotient ? fit_quotient(f, first_cell, node->op->params_size / 4, word,
-                                               before, &formula, &over)
-                                : search(f, &w, before, &formula);
+    bool found = false;
+    for (uint32_t turn = 0; turn < 2 && !found; turn++) {
+        f->count = turn == 0 ? f->e->count : f->e->sure_count;
+        if (turn != 0 && is_constant(f, &w)) {
+            break;
+        }
+        found = quotient ? fit_quotient(f, first_cell, node->op->params_size / 4, word, before,
+                                        &formula, &over)
+                         : search(f, &w, before, &formula);
+    }
+    const bool constant = !found && is_constant(f, &w);
+    f->count = f->e->count;
+    if (constant) {
+        return WAI_OK; /* where dims are 1 the same was written otherwise */
+    }
     if (!found) {
         f->graph->scope = node->name;
         return wai_graph_fail(f->graph, WAI_ERR_UNSUPPORTED,
@@ -470,7 +483,8 @@ static uint32_t count_varying(const fitter *f) {
 
 wai_status wai_fit_words(wai_fit *fit, const wai_examples *e, wai_graph *graph) {
     memset(fit, 0, sizeof *fit);
-    fitter f = {.e = e, .graph = graph, .fit = fit, .input_count = graph->input_count};
+    fitter f = {
+        .e = e, .count = e->count, .graph = graph, .fit = fit, .input_count = graph->input_count};
     uint32_t values = graph->input_count;
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
         values += node->out_count;

@@ -42,12 +42,18 @@ typedef struct writer {
     uint32_t next;
 } writer;
 
+/* What both hashes hold of an operand; constants by their types only. */
 static uint64_t mix_operand(uint64_t hash, const writer *w, const wai_value *value) {
     if (value == NULL) {
         return mix(hash, UINT64_MAX);
     }
-    return value->data != NULL ? mix(hash, wai_trace_constant(value))
-                               : mix(hash, w->number_of[value->id]);
+    return value->data != NULL
+               ? mix(mix(mix(hash, UINT64_MAX - 1), value->type.dtype), value->type.rank)
+               : mix(hash, w->number_of[value->id]);
+}
+
+static uint64_t mix_constant(uint64_t hash, const wai_value *value) {
+    return value != NULL && value->data != NULL ? mix(hash, wai_trace_constant(value)) : hash;
 }
 
 static void write_dims(writer *w, const wai_type *type) {
@@ -72,6 +78,10 @@ static void write_node(writer *w, const wai_node *node) {
         hash = mix(mix(hash, out->type.dtype), out->type.rank);
         write_dims(w, &out->type);
     }
+    w->trace->forms[w->trace->node_count] = hash;
+    for (uint32_t i = 0; i < node->in_count; i++) {
+        hash = mix_constant(hash, node->in[i]);
+    }
     w->trace->nodes[w->trace->node_count++] = hash;
 }
 
@@ -86,24 +96,63 @@ static size_t count_cells(const wai_graph *graph) {
 bool wai_trace_take(wai_trace *trace, const wai_graph *graph, wai_arena *arena) {
     memset(trace, 0, sizeof *trace);
     trace->cells = wai_arena_array(arena, count_cells(graph), sizeof *trace->cells);
+    trace->forms = wai_arena_array(arena, graph->node_count, sizeof *trace->forms);
     trace->nodes = wai_arena_array(arena, graph->node_count, sizeof *trace->nodes);
     writer w = {trace, wai_arena_array(graph->arena, graph->value_count, sizeof *w.number_of), 0};
-    if (trace->cells == NULL || trace->nodes == NULL || w.number_of == NULL) {
+    if (trace->cells == NULL || trace->forms == NULL || trace->nodes == NULL ||
+        w.number_of == NULL) {
         return false;
     }
-    trace->ends = HASH_START;
+    trace->form_ends = HASH_START;
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const wai_value *value = graph->inputs[i].value;
         w.number_of[value->id] = w.next++;
-        trace->ends = mix(mix(trace->ends, value->type.dtype), value->type.rank);
+        trace->form_ends = mix(mix(trace->form_ends, value->type.dtype), value->type.rank);
         write_dims(&w, &value->type);
     }
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
         write_node(&w, node);
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        trace->ends = mix_operand(trace->ends, &w, graph->outputs[i].value);
+        trace->form_ends = mix_operand(trace->form_ends, &w, graph->outputs[i].value);
+    }
+    trace->ends = HASH_START;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        trace->ends = mix_constant(trace->ends, graph->outputs[i].value);
     }
     trace->decisions = graph->decisions;
     return true;
+}
+
+static bool same_hashes(const uint64_t *a, const uint64_t *b, uint32_t count) {
+    return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
+}
+
+bool wai_trace_same_form(const wai_trace *a, const wai_trace *b) {
+    return a->decisions == b->decisions && a->form_ends == b->form_ends &&
+           a->node_count == b->node_count && a->cell_count == b->cell_count &&
+           same_hashes(a->forms, b->forms, a->node_count);
+}
+
+bool wai_trace_same(const wai_trace *a, const wai_trace *b) {
+    return wai_trace_same_form(a, b) && a->ends == b->ends &&
+           same_hashes(a->nodes, b->nodes, a->node_count);
+}
+
+uint64_t wai_trace_form(const wai_graph *graph) {
+    uint64_t hash = mix(mix(HASH_START, graph->value_count), graph->decisions);
+    for (const wai_node *node = graph->first; node != NULL; node = node->next) {
+        hash = mix_bytes(hash, (const uint8_t *)node->op->name, strlen(node->op->name));
+        hash = mix(mix(hash, node->in_count), node->out_count);
+        for (uint32_t i = 0; i < node->in_count; i++) {
+            hash = mix(hash, node->in[i] != NULL ? node->in[i]->id : UINT64_MAX);
+        }
+        for (uint32_t i = 0; i < node->out_count; i++) {
+            hash = mix(mix(hash, node->out[i]->id), node->out[i]->type.rank);
+        }
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        hash = mix(hash, graph->outputs[i].value->id);
+    }
+    return hash;
 }

@@ -354,7 +354,7 @@ uint32_t wai_graph_limit(wai_graph *graph, uint64_t most) {
     const uint32_t place = (graph->sample * (node % 6 + 1)) % 7;
     const uint32_t base = 1u << bits * (2 * place + 1) / 14;
     const uint32_t count = base + (uint32_t)((uint64_t)base * turn >> 32);
-    const uint32_t least = bound < 8 ? 1 : 2; /* 1 broadcasts: no good example */
+    const uint32_t least = bound < 3 ? 1 : 2; /* 1 broadcasts: no good example */
     return count < least ? least : count < bound ? count : bound;
 }
 

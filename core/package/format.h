@@ -40,7 +40,7 @@
  *   6 dynamic  words, five lists, each with its count in front; all empty when
  *              every dim is a number:
  *              symbols: name (offset in strings), smallest, largest value
- *              axes: input, axis, symbol; no axis twice
+ *              axes: input, axis, symbol; ascending, no axis twice
  *              formulas: see tensor/formula.h, over value indices
  *              uses: step, word of its params, formula, formula that it is to
  *                be divided by as f32 (or WAI_FORMAT_ABSENT); steps ascending

@@ -363,12 +363,15 @@ static wai_status read_symbols(reader *r, wai_program *p, wai_cursor *c) {
     return good ? WAI_OK : REFUSE(r, "dynamic", "a symbol is damaged");
 }
 
-/* An input's axis is its symbol's largest value in the table of values. */
+/* An input's axis is its symbol's largest value in the table of values; inputs and
+ * axes ascend. */
 static bool axes_are_valid(const wai_program *p) {
     bool good = p->axes != NULL;
     for (uint32_t i = 0; good && i < p->axis_count; i++) {
         const wai_program_axis *a = &p->axes[i];
-        good = a->input < p->input_count && a->symbol < p->symbol_count;
+        good =
+            a->input < p->input_count && a->symbol < p->symbol_count &&
+            (i == 0 || a[-1].input < a->input || (a[-1].input == a->input && a[-1].axis < a->axis));
         const wai_type *type = good ? &p->values[p->inputs[a->input].value].type : NULL;
         good = good && a->axis < type->rank && type->dims[a->axis] == p->symbols[a->symbol].max;
     }

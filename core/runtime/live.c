@@ -232,7 +232,7 @@ static wai_status take_words(wai_live *live, uint32_t i, bool *changed, wai_diag
             (use->over != WAI_FORMAT_ABSENT &&
              !wai_formula_evaluate(&p->formulas[use->over], live->types, &over))) {
             return wai_fail(diag, WAI_ERR_LIMIT, live->steps[i].where,
-                            "a number that follows from dims is too large");
+                            "a number that follows from dims is too large, or no whole one");
         }
         uint32_t word;
         const float quotient = (float)value / (float)over;
@@ -292,10 +292,10 @@ static wai_status prepare_again(wai_live *live, uint32_t i, wai_diag *diag) {
     step->state = NULL;
     step->workspace_size = 0;
     wai_status status = prepare(step, &own->pool, diag);
-    if (status == WAI_OK && step->workspace_size > live->workspace_size) {
-        status =
-            wai_fail(diag, WAI_ERR_LIMIT, step->where,
-                     "with these dims %s needs more workspace than was reserved", step->op->name);
+    if (status == WAI_ERR_MEMORY ||
+        (status == WAI_OK && step->workspace_size > live->workspace_size)) {
+        status = wai_fail(diag, WAI_ERR_LIMIT, step->where,
+                          "with these dims %s needs more memory than was reserved", step->op->name);
     }
     if (status == WAI_OK && step->kernel->setup != NULL) {
         status = step->kernel->setup(step, diag);

@@ -41,6 +41,21 @@ wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag) {
     return WAI_OK;
 }
 
+/* The proof of the plan knows the bytes that are reserved; of those that are used
+ * there must be as many, too. */
+static wai_status check_place(const wai_step *step, const wai_operand *out, wai_diag *diag) {
+    const size_t size = wai_type_size(&out->type);
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        const wai_operand *in = &step->in[i];
+        const size_t other = wai_type_size(&in->type);
+        if (in->data == out->data && size != other && size != 0 && other != 0) {
+            return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "%s works in place on two sizes",
+                            step->op->name);
+        }
+    }
+    return WAI_OK;
+}
+
 wai_status wai_step_infer(const wai_step *step, wai_pool *scratch, wai_diag *diag) {
     const wai_type **in = wai_pool_array(scratch, step->in_count + 1u, sizeof *in);
     wai_type *out = wai_pool_array(scratch, step->out_count, sizeof *out);
@@ -64,6 +79,10 @@ wai_status wai_step_infer(const wai_step *step, wai_pool *scratch, wai_diag *dia
                             "%s gives %s, the package says %s", step->op->name,
                             wai_type_text(&out[i], inferred),
                             wai_type_text(&step->out[i].type, stated));
+        }
+        status = check_place(step, &step->out[i], diag);
+        if (status != WAI_OK) {
+            return status;
         }
     }
     return WAI_OK;

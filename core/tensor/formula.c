@@ -4,7 +4,7 @@
 #define MOST ((int64_t)1 << 60)
 
 bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count) {
-    bool valid = f->divisor != 0 && f->divisor <= INT32_MAX;
+    bool valid = (f->divisor & ~WAI_FORMULA_EXACT) != 0;
     for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
         for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
             const wai_dim_of *d = &f->terms[t].dims[i];
@@ -29,13 +29,15 @@ bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *
         }
         sum += product;
     }
-    int64_t quotient = sum / f->divisor;
-    quotient -= sum % f->divisor < 0; /* down, as the divisor is positive */
+    const int64_t divisor = f->divisor & ~WAI_FORMULA_EXACT, rest = sum % divisor;
+    int64_t quotient = sum / divisor;
+    quotient -= rest < 0; /* down, as the divisor is positive */
     quotient += f->offset;
-    quotient = quotient < f->least ? f->least : quotient > f->most ? f->most : quotient;
-    if (quotient > INT32_MAX || quotient < INT32_MIN) {
+    if (((f->divisor & WAI_FORMULA_EXACT) != 0 && rest != 0) || quotient > INT32_MAX ||
+        quotient < INT32_MIN) {
         return false;
     }
+    quotient = quotient < f->least ? f->least : quotient > f->most ? f->most : quotient;
     *out = (int32_t)quotient;
     return true;
 }

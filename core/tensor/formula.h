@@ -31,11 +31,12 @@ typedef struct wai_formula_term {
 typedef struct wai_formula {
     int32_t constant;
     wai_formula_term terms[WAI_FORMULA_TERMS];
-    uint32_t divisor; /* not 0                                              */
+    uint32_t divisor; /* not 0; with WAI_FORMULA_EXACT: nothing may be left over */
     int32_t offset;
     int32_t least, most;
 } wai_formula;
 
+#define WAI_FORMULA_EXACT 0x80000000u
 #define WAI_FORMULA_WORDS (sizeof(wai_formula) / 4)
 
 /* Whether every dim that the formula names is there: values below
@@ -43,7 +44,8 @@ typedef struct wai_formula {
 bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count);
 
 /* The formula over the current types of all values; an axis past a value's rank
- * is 0. False when a product or the result leaves what 32 bits with sign hold. */
+ * is 0. False when a product or the result leaves what 32 bits with sign hold, or
+ * an exact division is none. */
 bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *out);
 
 #endif

@@ -39,7 +39,7 @@ static inline void msg_put(msg *m, uint32_t field, const msg *part) {
     msg_bytes(m, field, part->data, part->size);
 }
 
-/* dims: count numbers; -1 leaves one open as "n". */
+/* dims: count numbers; -1 leaves one open as "n", -2 as "m". */
 static inline msg onnx_io(const char *name, int type, int rank, const int64_t *dims) {
     msg io = {{0}, 0};
     msg tensor = {{0}, 0};
@@ -50,7 +50,7 @@ static inline msg onnx_io(const char *name, int type, int rank, const int64_t *d
         if (dims[i] >= 0) {
             msg_int(&dim, 1, (uint64_t)dims[i]);
         } else {
-            msg_text(&dim, 2, "n");
+            msg_text(&dim, 2, dims[i] == -1 ? "n" : "m");
         }
         msg_put(&shape, 1, &dim);
     }
