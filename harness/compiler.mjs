@@ -112,6 +112,24 @@ export class Compiler {
     });
   }
 
+  /** The package with its fuel stated, sealed again. @param {Uint8Array} packageBytes @param {number} fuel */
+  stateFuel(packageBytes, fuel) {
+    return this.#guard(() => {
+      const held = [];
+      try {
+        const at = this.#copyIn(packageBytes, held);
+        const { length } = packageBytes;
+        const { error } = this.#result(
+          this.exports.wai_compiler_state_fuel(at, length, BigInt(fuel)),
+        );
+        if (error) throw error;
+        return this.memory.slice(at, at + length);
+      } finally {
+        this.#release(held);
+      }
+    });
+  }
+
   #guard(work) {
     if (this.dead) throw new WasmAIError('STATE', 'compiler', 'this instance failed; make another');
     try {

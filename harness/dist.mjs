@@ -12,6 +12,8 @@ import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { runtimeForPackages } from './model_runtime.mjs';
 import { headerFiles } from './server/hosts.mjs';
+import { meteredFile } from './toolchain/link_runtime.mjs';
+import { meter } from './toolchain/meter/index.mjs';
 
 const WEB = fileURLToPath(new URL('../web/', import.meta.url));
 const DIGITS = fileURLToPath(new URL('../models/digits/', import.meta.url));
@@ -58,7 +60,7 @@ function hashedName(file, bytes) {
  * @property {string} out            folder to write
  * @property {string[]} [models]     .wai files
  * @property {boolean} [optimize]    a runtime with only what the models use, where it can be linked
- * @property {boolean} [secure]      strict page policy; only pinned packages load
+ * @property {boolean} [secure]      strict page policy; only pinned packages load, on a metered runtime
  * @property {boolean} [demo]        add the demo site
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
  * @property {string} [runtime]      another runtime wasm (tests)
@@ -104,8 +106,11 @@ export async function buildDist(options) {
     contents.set(model, bytes);
   }
   const chosen = await chooseRuntime(options, contents);
-  const runtime = await readRuntime(chosen.file);
-  const runtimeName = hashedName('runtime-simd.wasm', runtime);
+  const runtime = await (secure ? readMetered(options, chosen.file) : readRuntime(chosen.file));
+  const runtimeName = hashedName(
+    secure ? 'runtime-simd.metered.wasm' : 'runtime-simd.wasm',
+    runtime,
+  );
   put(runtimeName, runtime);
 
   onStep('worker and loader');
@@ -243,6 +248,12 @@ async function readRuntime(path) {
     );
   }
   return readBytes(path);
+}
+
+/** @param {DistOptions} options @param {string} path  of the runtime without limits */
+async function readMetered(options, path) {
+  if (!options.runtime) return readRuntime(meteredFile(path));
+  return Buffer.from(meter(await readRuntime(path)).bytes);
 }
 
 /** The same checks that the loader will make, before it is shipped. */

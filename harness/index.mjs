@@ -3,6 +3,7 @@ import { readCertificate } from '../web/certificate.js';
 import { closestName, WasmAIError } from '../web/errors.js';
 import { Compiler } from './compiler.mjs';
 import { checkDims, dimMap } from './dims.mjs';
+import { measureFuel } from './fuel.mjs';
 import { countOps } from './graph_text.mjs';
 
 export { WasmAIError };
@@ -22,7 +23,8 @@ export { WasmAIError };
  * @property {number} mflop         million floating-point operations of one inference
  * @property {number} packageBytes
  * @property {number} peakBytes     linear memory of one session
- * @property {null} fuelPerInference  not metered in this version
+ * @property {number | null} fuelPerInference  at the largest dims, on the metered runtime; null: not known
+ * @property {string} fuelNote  why it is not known
  * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  symbolic dims:
  *   their values, or the ends of their ranges
  * @property {boolean} optimize
@@ -52,21 +54,26 @@ export async function compile(onnx, options = {}) {
   });
   checkDims(dims, outcome);
   if (outcome.error) throw outcome.error;
-  const bytes = /** @type {Uint8Array} */ (outcome.bytes);
+  const written = /** @type {Uint8Array} */ (outcome.bytes);
+  const { fuel, why } = await measureFuel(written);
+  const bytes = fuel > 0 ? compiler.stateFuel(written, fuel) : written;
   const dump = compiler.dump(bytes);
   if (dump.error) throw dump.error;
-  return { bytes, report: report(outcome, dump.stages[0].text, options) };
+  return {
+    bytes,
+    report: { ...report(bytes, outcome, dump.stages[0].text, options), fuelNote: why },
+  };
 }
 
-function report(outcome, text, options) {
-  const certificate = readCertificate(outcome.bytes, 'package');
+function report(bytes, outcome, text, options) {
+  const certificate = readCertificate(bytes, 'package');
   return {
     ops: countOps(text),
     params: certificate.paramCount,
     mflop: certificate.flopCount / 1e6,
     packageBytes: certificate.packageSize,
     peakBytes: certificate.peakSize,
-    fuelPerInference: null,
+    fuelPerInference: certificate.fuel || null,
     dims: outcome.dims,
     optimize: Boolean(options.optimize),
     quantize: options.quantize ?? null,

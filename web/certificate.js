@@ -1,5 +1,5 @@
 /**
- * The certificate: what a package states about itself in its first 120 bytes.
+ * The certificate: what a package states about itself in its first 128 bytes.
  * Layout in core/package/format.h. The loader sizes memory from it; the runtime
  * proves it again from the rest of the package.
  */
@@ -71,6 +71,7 @@ export function readCertificate(bytes, where) {
     peakSize: wide(40, 'peak size'),
     paramCount: wide(48, 'parameter count'),
     flopCount: wide(56, 'operation count'),
+    fuel: wide(120, 'fuel'),
     layout: view.getUint32(8, true),
     stepCount: view.getUint32(64, true),
     sourceDigest: hex(bytes.subarray(72, 72 + DIGEST_SIZE)),

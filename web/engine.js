@@ -9,6 +9,7 @@
 
 import { PAGE_SIZE } from './certificate.js';
 import { codeOfStatus, WasmAIError } from './errors.js';
+import { metering, openBudget } from './fuel.js';
 import { dtypeOfName, dtypeOfNumber } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
@@ -18,7 +19,8 @@ import { dtypeOfName, dtypeOfNumber } from './tensors.js';
 /** @typedef {Record<string, (...args: number[]) => number>} Exports */
 /**
  * One run; inputs and outputs by their index.
- * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][] }} Request
+ * `fuel` is its budget, where the runtime is metered.
+ * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][], fuel: number }} Request
  */
 
 const IO_LAYOUT = 2;
@@ -71,20 +73,8 @@ export function chooseVariant() {
 export function openEngine({ runtime, pack, pages }) {
   const memory = createMemory(pages);
   const wasm = instantiate(runtime, memory);
-  /** @type {(call: () => number) => number} */
-  const guarded = (call) => {
-    try {
-      return call() >>> 0; // pointers are unsigned
-    } catch (cause) {
-      throw new WasmAIError(
-        'TRAP',
-        'runtime',
-        `the runtime stopped: ${/** @type {any} */ (cause)?.message ?? cause}; ` +
-          'its memory was thrown away',
-        { cause },
-      );
-    }
-  };
+  const meter = metering(wasm);
+  const guarded = meter.call;
 
   const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
   if (room === 0) {
@@ -98,9 +88,9 @@ export function openEngine({ runtime, pack, pages }) {
   checkRange(memory, room, pack.byteLength, 'package');
   new Uint8Array(memory.buffer, room, pack.byteLength).set(pack);
 
-  /** @param {() => number} call */
-  const must = (call) => {
-    const status = guarded(call);
+  /** @param {() => number} call @param {number} fuel */
+  const must = (call, fuel) => {
+    const status = guarded(call, fuel);
     if (status !== 0)
       throw diagnose(
         memory,
@@ -108,7 +98,7 @@ export function openEngine({ runtime, pack, pages }) {
         status,
       );
   };
-  must(() => wasm.wai_glue_open(room, pack.byteLength));
+  must(() => wasm.wai_glue_open(room, pack.byteLength), openBudget(pack.byteLength));
   const { inputs, outputs, from } = readIo(
     memory,
     guarded(() => wasm.wai_glue_io()),
@@ -116,18 +106,24 @@ export function openEngine({ runtime, pack, pages }) {
   let dead = false;
   /** Inputs that hold what the run before carried to them. @type {Set<number>} */
   let held = new Set();
-  /** @param {Request['carry']} pairs */
-  const carryOver = (pairs) => {
+  /** Of the last run. */
+  let used = 0;
+  /** @param {Request['carry']} pairs @param {number} fuel */
+  const carryOver = (pairs, fuel) => {
     if (pairs.length === 0) return;
     const table = new DataView(memory.buffer, from, inputs.length * 4);
     for (const i of inputs.keys()) table.setUint32(i * 4, NO_OUTPUT, true);
     for (const [output, input] of pairs) table.setUint32(input * 4, output, true);
-    must(() => wasm.wai_glue_carry());
+    must(() => wasm.wai_glue_carry(), fuel - used);
+    used += meter.used();
   };
 
   return {
     inputs: inputs.map((place) => place.slot),
     outputs: outputs.map((place) => place.slot),
+    metered: meter.metered,
+    /** What the last run used, carrying included; null where the runtime does not count. */
+    fuel: () => (meter.metered ? used : null),
     memoryBytes: () =>
       Math.min(
         guarded(() => wasm.wai_glue_memory()),
@@ -139,18 +135,19 @@ export function openEngine({ runtime, pack, pages }) {
      * the order wanted. `carry` is then done: pairs of output and input.
      * @param {Request} request @returns {Bytes[]}
      */
-    run({ feeds, wanted, carry }) {
+    run({ feeds, wanted, carry, fuel }) {
       if (dead)
         throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
-      checkRequest({ feeds, wanted, carry }, inputs, outputs, held);
+      checkRequest({ feeds, wanted, carry, fuel }, inputs, outputs, held);
       feeds.forEach((feed, i) => {
         if (feed) writeFeed(memory, inputs[i], feed);
       });
       dead = true; // until it came back well
       held = new Set();
-      must(() => wasm.wai_glue_run());
+      must(() => wasm.wai_glue_run(), fuel);
+      used = meter.used();
       const answer = wanted.map((i) => readOutput(memory, outputs[i]));
-      carryOver(carry);
+      carryOver(carry, fuel);
       held = new Set(carry.map(([, input]) => input));
       dead = false;
       return answer;
@@ -159,9 +156,10 @@ export function openEngine({ runtime, pack, pages }) {
 }
 
 /** Before a byte is copied. @param {Request} request @param {Place[]} inputs @param {Place[]} outputs @param {Set<number>} held */
-function checkRequest({ feeds, wanted, carry }, inputs, outputs, held) {
+function checkRequest({ feeds, wanted, carry, fuel }, inputs, outputs, held) {
   const wrong = (/** @type {string} */ where, /** @type {string} */ why) =>
     new WasmAIError('ARGUMENT', where, why);
+  if (!Number.isSafeInteger(fuel) || fuel < 0) throw wrong('run', 'the fuel is no budget');
   if (feeds.length !== inputs.length) throw wrong('run', 'the number of inputs is wrong');
   feeds.forEach((feed, i) => {
     const { slot, size } = inputs[i];

@@ -24,13 +24,15 @@ export class WasmAIError extends Error {
    * @param {ErrorCode} code
    * @param {string} where
    * @param {string} message
-   * @param {{ cause?: unknown }} [options]
+   * @param {{ cause?: unknown, used?: number, allowed?: number }} [options]
    */
   constructor(code, where, message, options) {
     super(where ? `${where}: ${message}` : message, options);
     this.name = 'WasmAIError';
     this.code = code;
     this.where = where;
+    if (options?.used !== undefined) this.used = options.used;
+    if (options?.allowed !== undefined) this.allowed = options.allowed;
   }
 }
 
@@ -41,7 +43,7 @@ export function codeOfStatus(status) {
 
 /**
  * What crosses from the worker to the page: plain data, no stack of ours.
- * @typedef {{ code: ErrorCode, where: string, message: string }} ErrorData
+ * @typedef {{ code: ErrorCode, where: string, message: string, used?: number, allowed?: number }} ErrorData
  */
 
 /** @param {unknown} error @returns {ErrorData} */
@@ -52,7 +54,8 @@ export function errorToData(error) {
       error.where && error.message.startsWith(prefix)
         ? error.message.slice(prefix.length)
         : error.message;
-    return { code: error.code, where: error.where, message };
+    const { code, where, used, allowed } = error;
+    return { code, where, message, used, allowed };
   }
   return { code: 'INTERNAL', where: 'worker', message: String(error) };
 }
@@ -64,11 +67,14 @@ const CODES = new Set([...STATUS_CODES, 'SIGNATURE', 'ABORTED', 'DEADLINE', 'FUE
 export function errorFromData(data) {
   const text = (/** @type {unknown} */ value, /** @type {number} */ limit) =>
     typeof value === 'string' ? value.slice(0, limit) : '';
+  const count = (/** @type {unknown} */ value) =>
+    Number.isSafeInteger(value) ? Number(value) : undefined;
   const code = CODES.has(data?.code) ? data.code : 'INTERNAL';
   return new WasmAIError(
     code,
     text(data?.where, 256),
     text(data?.message, 1024) || 'unknown error',
+    { used: count(data?.used), allowed: count(data?.allowed) },
   );
 }
 

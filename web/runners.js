@@ -20,8 +20,9 @@ import { checkSlots } from './tensors.js';
  * @typedef {object} Runner
  * @property {readonly Slot[]} inputs
  * @property {readonly Slot[]} outputs
+ * @property {boolean} metered  runs have a budget of fuel
  * @property {number} memoryBytes
- * @property {(request: import('./engine.js').Request) => Promise<{ outputs: import('./engine.js').Bytes[], ms: number, memoryBytes: number }>} run
+ * @property {(request: import('./engine.js').Request) => Promise<{ outputs: import('./engine.js').Bytes[], ms: number, fuel: number | null, memoryBytes: number }>} run
  * @property {(error: WasmAIError) => void} stop   ends it, also in the middle of a run
  * @property {() => boolean} alive
  */
@@ -57,11 +58,13 @@ export async function startWorkerRunner(parts, signal, started) {
     return {
       inputs: checkSlots(opened.inputs, parts.where),
       outputs: checkSlots(opened.outputs, parts.where),
+      metered: opened.metered === true,
       memoryBytes: Number(opened.memoryBytes),
       run: async (request) => {
         const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
-        const { outputs, ms, memoryBytes } = await client.request('run', request, given);
-        return { outputs, ms: Number(ms), memoryBytes: Number(memoryBytes) };
+        const { outputs, ms, fuel, memoryBytes } = await client.request('run', request, given);
+        const used = typeof fuel === 'number' ? fuel : null;
+        return { outputs, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
       },
       stop: (error) => client.stop(error),
       alive: () => client.failure === null,
@@ -84,12 +87,14 @@ export async function startDirectRunner(parts) {
   return {
     inputs: checkSlots(engine.inputs, parts.where),
     outputs: checkSlots(engine.outputs, parts.where),
+    metered: engine.metered,
     memoryBytes: engine.memoryBytes(),
     run: async (request) => {
       if (failure) throw failure;
       const start = performance.now();
       const outputs = engine.run(request);
-      return { outputs, ms: performance.now() - start, memoryBytes: engine.memoryBytes() };
+      const ms = performance.now() - start;
+      return { outputs, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() };
     },
     stop: (error) => {
       failure ??= error;

@@ -4,6 +4,7 @@
  * one is made from the kept bytes, so that the next run succeeds.
  */
 import { closestName, WasmAIError } from './errors.js';
+import { runBudget } from './fuel.js';
 import { abortedError } from './rpc.js';
 import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
 
@@ -58,7 +59,10 @@ export class Session {
   #runs = 0;
   /** @type {number | null} */
   #lastMs = null;
+  /** @type {number | null} */
+  #fuel = null;
   #memoryBytes;
+  #metered;
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts,
@@ -69,6 +73,7 @@ export class Session {
     this.outputs = runner.outputs;
     this.#runner = Promise.resolve(runner);
     this.#memoryBytes = runner.memoryBytes;
+    this.#metered = runner.metered;
     this.#parts = parts;
     this.#start = start;
     this.#facts = facts;
@@ -83,7 +88,8 @@ export class Session {
       memoryBytes: this.#memoryBytes,
       runs: this.#runs,
       lastMs: this.#lastMs,
-      fuel: null,
+      metered: this.#metered,
+      fuel: this.#fuel,
     });
   }
 
@@ -92,7 +98,7 @@ export class Session {
    * @param {Record<string, any>} feeds @param {RunOptions} [options]
    */
   async run(feeds, options = {}) {
-    const { signal, deadlineMs, carry = {}, outputs } = this.#checkRun(options);
+    const { signal, deadlineMs, carry = {}, outputs, maxFuel } = this.#checkRun(options);
     if (this.#waiting.length >= MAX_WAITING) {
       throw new WasmAIError(
         'LIMIT',
@@ -104,6 +110,7 @@ export class Session {
       wanted: outputIndices(this.outputs, outputs),
       carry: carryIndices(this.inputs, this.outputs, carry),
       feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs),
+      fuel: maxFuel ?? runBudget(this.#facts.certificate.fuel),
     };
     const number = ++this.#asked;
     const takes = request.feeds.includes(null) ? this.#promise.number : 0;
@@ -189,11 +196,13 @@ export class Session {
       throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
     checkNames(options, RUN_OPTIONS, 'run');
     const { signal, deadlineMs, maxFuel } = options;
-    if (maxFuel !== undefined) {
+    if (maxFuel !== undefined && !(Number.isSafeInteger(maxFuel) && maxFuel > 0))
+      throw new WasmAIError('ARGUMENT', 'maxFuel', 'must be a whole number of units, from 1');
+    if (maxFuel !== undefined && !this.#metered) {
       throw new WasmAIError(
         'UNSUPPORTED',
         'maxFuel',
-        'instruction limits come with a later release; deadlineMs works today',
+        'this runtime does not count instructions: `wasm-ai build --secure` takes one that does',
       );
     }
     if (
@@ -230,13 +239,14 @@ export class Session {
       this.#checkCarried(job);
       this.#running = runner;
       this.#held = 0;
-      const { outputs, ms, memoryBytes } = await runner.run(job.request);
+      const { outputs, ms, fuel, memoryBytes } = await runner.run(job.request);
       if (job.settled) return;
       const slots = job.request.wanted.map((i) => this.outputs[i]);
       const tensors = answersToOutputs(slots, outputs);
       this.#held = job.number;
       this.#runs += 1;
       this.#lastMs = ms;
+      this.#fuel = fuel;
       this.#memoryBytes = memoryBytes;
       this.#settle(job, null, tensors);
     } catch (cause) {

@@ -77,10 +77,18 @@ export type ErrorCode =
 
 /** The only error type. The message says what to do. */
 export class WasmAIError extends Error {
-  constructor(code: ErrorCode, where: string, message: string, options?: { cause?: unknown });
+  constructor(
+    code: ErrorCode,
+    where: string,
+    message: string,
+    options?: { cause?: unknown; used?: number; allowed?: number },
+  );
   readonly code: ErrorCode;
   /** The input, address or node that it is about. */
   readonly where: string;
+  /** With FUEL: units of fuel that were allowed, and the count at which it was stopped. */
+  readonly allowed?: number;
+  readonly used?: number;
 }
 
 /** A dimension that every run may give another value, as `compile --dim name=min..max` said. */
@@ -110,6 +118,8 @@ export interface Certificate {
   readonly peakSize: number;
   readonly paramCount: number;
   readonly flopCount: number;
+  /** Fuel of one inference at the largest dims with the metered runtime; 0: not stated. */
+  readonly fuel: number;
   readonly layout: number;
   readonly stepCount: number;
   /** SHA-384 of the ONNX file that the package was compiled from, hexadecimal. */
@@ -156,7 +166,11 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Counted from the call, waiting included. */
   deadlineMs?: number;
-  /** Comes later. */
+  /**
+   * With the metered runtime (`wasm-ai build --secure`): the fuel that this run may use, about one
+   * unit per instruction. When left out, four times what the certificate states. Beyond it the
+   * run is rejected with FUEL; the next one starts afresh.
+   */
   maxFuel?: number;
 }
 
@@ -172,7 +186,10 @@ export interface SessionInfo {
   readonly runs: number;
   /** Of the last run, measured beside the wasm; null before the first. */
   readonly lastMs: number | null;
-  readonly fuel: null;
+  /** The runtime counts instructions, and a run has a budget of fuel. */
+  readonly metered: boolean;
+  /** What the last run used; null before the first, and where the runtime does not count. */
+  readonly fuel: number | null;
 }
 
 export interface Session {

@@ -3,9 +3,9 @@
  * served with its own policy (see lockdown.js). It answers three requests, one
  * at a time, and never asks for anything:
  *
- *   { id, op: 'open', runtime, pack, pages }  -> { id, inputs, outputs, memoryBytes, pack }
- *   { id, op: 'run', feeds, wanted, carry }   -> { id, outputs, ms, memoryBytes }
- *   { id, op: 'close' }                       -> nothing; the worker ends
+ *   { id, op: 'open', runtime, pack, pages }        -> { id, inputs, outputs, metered, memoryBytes, pack }
+ *   { id, op: 'run', feeds, wanted, carry, fuel }   -> { id, outputs, ms, fuel, memoryBytes }
+ *   { id, op: 'close' }                             -> nothing; the worker ends
  *
  * Before any of them it says { ready: true }, or { error } and ends.
  */
@@ -29,17 +29,17 @@ let engine = null;
 const requests = {
   open({ id, runtime, pack, pages }) {
     engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
-    const { inputs, outputs } = engine;
+    const { inputs, outputs, metered } = engine;
     // The page gets its verified bytes back, for the next worker.
-    post({ id, inputs, outputs, memoryBytes: engine.memoryBytes(), pack }, [pack]);
+    post({ id, inputs, outputs, metered, memoryBytes: engine.memoryBytes(), pack }, [pack]);
   },
-  run({ id, feeds, wanted, carry }) {
+  run({ id, feeds, wanted, carry, fuel }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
     const start = now();
-    const outputs = engine.run({ feeds, wanted, carry });
+    const outputs = engine.run({ feeds, wanted, carry, fuel });
     const ms = now() - start;
     const buffers = outputs.map(({ data }) => data);
-    post({ id, outputs, ms, memoryBytes: engine.memoryBytes() }, buffers);
+    post({ id, outputs, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() }, buffers);
   },
   close() {
     end();

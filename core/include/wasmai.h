@@ -123,6 +123,8 @@ typedef struct wai_certificate {
                               the runtime's own data and stack included     */
     uint64_t param_count;  /* weights of the source model, elements         */
     uint64_t flop_count;   /* floating-point operations of one inference    */
+    uint64_t fuel;         /* of one inference at the largest dims, metered
+                              (harness/toolchain/meter); 0: not stated      */
     uint32_t layout;       /* which kernels the packed weights are for      */
     uint32_t step_count;
     uint8_t source_digest[48]; /* SHA-384 of the source ONNX file           */

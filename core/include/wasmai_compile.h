@@ -80,6 +80,12 @@ wai_bytes wai_package_bytes(const wai_package *package);
 void wai_package_free(wai_package *package);
 
 /*
+ * State in a package that was compiled here what one inference uses on the
+ * metered runtime, which only who runs it there knows, and seal it again.
+ */
+wai_status wai_package_state_fuel(uint8_t *package, size_t size, uint64_t fuel, wai_diag *diag);
+
+/*
  * The graph of a package (or of one that was cut open for `inspect`) as text.
  * Calls options->on_stage once with stage "package".
  */

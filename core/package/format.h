@@ -18,7 +18,8 @@
  *   64   u32     step count
  *   68   u32     section count (6)
  *   72   u8[48]  SHA-384 of the source ONNX file
- *   120  u8[8]   zero
+ *   120  u64     fuel of one inference on the metered runtime that was built
+ *                with the compiler, 0: not stated
  *   128  section table: per section u32 kind, u32 zero, u64 offset, u64 size
  *   end-48  SHA-384 of everything before it
  *

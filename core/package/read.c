@@ -58,8 +58,8 @@ static wai_status read_header(wai_certificate *out, uint32_t *section_count, wai
     *section_count = wai_cursor_u32(&c);
     memcpy(out->source_digest, wai_cursor_bytes(&c, sizeof out->source_digest),
            sizeof out->source_digest);
-    uint64_t rest = wai_cursor_u64(&c);
-    if (flags != 0 || rest != 0 || *section_count != WAI_SECTION_COUNT) {
+    out->fuel = wai_cursor_u64(&c);
+    if (flags != 0 || *section_count != WAI_SECTION_COUNT) {
         return wai_fail(diag, WAI_ERR_UNSUPPORTED, "header",
                         "flags or sections that this build does not know");
     }

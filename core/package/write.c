@@ -7,6 +7,7 @@
 #include "graph/dynamic.h"
 #include "ops/half.h"
 #include "package/format.h"
+#include "wasmai_compile.h"
 
 /* Values are numbered: those of the plan first, then constants as met. */
 typedef struct numbering {
@@ -310,8 +311,19 @@ void wai_package_seal(uint8_t *package, const wai_certificate *c) {
     put_u32(package + 64, c->step_count);
     put_u32(package + 68, WAI_SECTION_COUNT);
     memcpy(package + 72, c->source_digest, sizeof c->source_digest);
+    put_u64(package + 120, c->fuel);
     size_t size = (size_t)c->package_size - WAI_FORMAT_DIGEST_SIZE;
     wai_sha384(package + size, package, size);
+}
+
+wai_status wai_package_state_fuel(uint8_t *package, size_t size, uint64_t fuel, wai_diag *diag) {
+    wai_certificate certificate;
+    wai_status status = wai_certificate_read(&certificate, (wai_bytes){package, size}, diag);
+    if (status == WAI_OK) {
+        certificate.fuel = fuel;
+        wai_package_seal(package, &certificate);
+    }
+    return status;
 }
 
 wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *plan,

@@ -237,6 +237,13 @@ uint32_t wai_compiler_dump(uint32_t package, uint32_t size) {
     return wai_package_dump((wai_bytes){copy, size}, &options, &glue.diag);
 }
 
+/* States the fuel of a package in place. */
+uint32_t EXPORT(wai_compiler_state_fuel)(uint32_t package, uint32_t size, uint64_t fuel);
+uint32_t wai_compiler_state_fuel(uint32_t package, uint32_t size, uint64_t fuel) {
+    wai_compiler_release();
+    return wai_package_state_fuel((uint8_t *)(uintptr_t)package, size, fuel, &glue.diag);
+}
+
 /* [package, package size, diag, log, log size] of the last call. */
 uint32_t EXPORT(wai_compiler_result)(void);
 uint32_t wai_compiler_result(void) {

@@ -22,7 +22,7 @@ export function configure(command) {
     .option('--optimize', 'a runtime with only the operators that the models use')
     .option(
       '--secure',
-      'strict page policy with Trusted Types; the loader takes only pinned packages',
+      'strict page policy with Trusted Types; the loader takes only pinned packages, and runs have a budget of instructions',
     )
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')

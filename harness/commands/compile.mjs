@@ -10,7 +10,7 @@ import { collect, parseDims, refuseLater } from './options.mjs';
 export const name = 'compile';
 export const summary = 'compile an ONNX model to a package';
 export const description = `Compile an ONNX model (opsets 7 to 21) to a .wai package: one file with the plan,
-the packed weights and a certificate of its memory.`;
+the packed weights and a certificate of its memory and of the fuel of one inference.`;
 export const example = `wasm-ai compile mobilenet.onnx -o mobilenet.wai --optimize --dim batch=1
 wasm-ai compile model.onnx --max-heap 128 --json`;
 
@@ -27,8 +27,8 @@ export function configure(command) {
     .option('--optimize', 'all graph passes: folding, fusion, channels-last layout')
     .option(
       '--secure',
-      'today: recorded in the report only; packages always run on the deterministic runtime with ' +
-        'memory fixed by the certificate. Metering, memory hardening and signatures come later',
+      'today: recorded in the report only; packages always run on the deterministic runtime with memory ' +
+        'fixed by the certificate, and `build --secure` meters it. Memory hardening and signatures come later',
     )
     .option('--dim <name=N>', 'a symbolic dim: name=8, name=1..8 or input[axis]=8; repeat', collect)
     .option('--max-heap <MiB>', 'refuse a model that needs more memory (also MAX_HEAP_SIZE)')
@@ -80,6 +80,8 @@ function print(output, report, io) {
         `note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N or MIN..MAX`,
       );
   }
+  if (report.fuelNote)
+    io.talk(`note: fuel per inference is not known (${report.fuelNote}); runs need maxFuel`);
   io.json({ output, ...report });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);
   io.out(`${io.paint('bold', output)}
@@ -89,5 +91,5 @@ params         ${report.params}
 MFLOP          ${report.mflop.toFixed(2)}
 package        ${bytesText(report.packageBytes)}
 peak memory    ${bytesText(report.peakBytes)}
-fuel per inference: not metered in this build`);
+fuel           ${report.fuelPerInference ?? 'not known'} per inference`);
 }

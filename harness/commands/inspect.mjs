@@ -130,7 +130,7 @@ certificate
   steps        ${certificate.stepCount}
   layout       ${certificate.layout}
   source       sha384 ${certificate.sourceDigest}
-  fuel         not metered in this build
+  fuel         ${certificate.fuel || 'not stated'}
 integrity      sha384-${fileDigest.toString('base64')}`);
 }
 

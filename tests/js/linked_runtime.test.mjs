@@ -75,7 +75,9 @@ function answers(runtime, pack) {
     return { dims: slot.dims, data: buffer };
   });
   const wanted = engine.outputs.map((_, i) => i);
-  return engine.run({ feeds, wanted, carry: [] }).map(({ data }) => Buffer.from(data));
+  return engine
+    .run({ feeds, wanted, carry: [], fuel: 2 ** 40 })
+    .map(({ data }) => Buffer.from(data));
 }
 
 for (const [name, model] of MODELS) {

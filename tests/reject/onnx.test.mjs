@@ -201,7 +201,7 @@ test('one compiler takes a thousand damaged models and then a good one', async (
     if (error) assertRefusal(error, `round ${round}`);
   }
   const first = compiler.compile(digits, { optimize: true }).bytes;
-  const fresh = (await compile(digits, { optimize: true })).bytes;
+  const fresh = (await Compiler.create()).compile(digits, { optimize: true }).bytes;
   assert.deepEqual(first, fresh, 'nothing of the refused models is left');
 });
 
