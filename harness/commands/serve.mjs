@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
 import { serveFolder } from '../server/app.mjs';
 import { givenCertificate, localCertificate } from '../server/certificate.mjs';
+import { LIMITS } from '../server/limits.mjs';
 import { cacheRoot } from '../toolchain/cache.mjs';
 import { wholeNumber } from './options.mjs';
 
@@ -22,7 +23,17 @@ export function configure(command) {
     .option('--port <number>', 'https port; http on the next one redirects', '8443')
     .option('--host <name>', 'address to listen on; 0.0.0.0 for the whole network', 'localhost')
     .option('--key <file>', 'private key, PEM')
-    .option('--cert <file>', 'certificate, PEM');
+    .option('--cert <file>', 'certificate, PEM')
+    .option(
+      '--rate <number>',
+      'requests per second from one address, 0 for no limit',
+      String(LIMITS.rate),
+    )
+    .option(
+      '--connections <number>',
+      'open connections from one address',
+      String(LIMITS.perAddress),
+    );
 }
 
 export async function run([dir = 'dist'], options, io) {
@@ -31,6 +42,15 @@ export async function run([dir = 'dist'], options, io) {
     throw new WasmAIError('ARGUMENT', dir, 'there is no such folder: make it with `wasm-ai build`');
   }
   const port = wholeNumber(String(options.port ?? '8443'), '--port', 0, 65534);
+  const limits = {
+    rate: wholeNumber(String(options.rate ?? LIMITS.rate), '--rate', 0, 1000000),
+    perAddress: wholeNumber(
+      String(options.connections ?? LIMITS.perAddress),
+      '--connections',
+      1,
+      LIMITS.connections,
+    ),
+  };
   if (Boolean(options.key) !== Boolean(options.cert)) {
     throw new WasmAIError(
       'ARGUMENT',
@@ -45,6 +65,7 @@ export async function run([dir = 'dist'], options, io) {
     folder,
     port,
     host: options.host ?? 'localhost',
+    limits,
     ...pair,
   }).catch((error) => {
     if (error instanceof WasmAIError) throw error;

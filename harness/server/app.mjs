@@ -7,6 +7,7 @@ import { join, sep } from 'node:path';
 import express from 'express';
 import helmet from 'helmet';
 import { WasmAIError } from '../../web/errors.js';
+import { bound, Clients, LIMITS, serverOptions } from './limits.mjs';
 import { headersOf, LITERAL_POLICY, strictPolicy } from './policies.mjs';
 
 /** What the folder says about itself; a folder without a manifest is served with the literal policy. */
@@ -26,8 +27,11 @@ export function readSite(folder) {
   }
 }
 
-/** @param {string} folder @param {{ scheme?: 'http' | 'https', onRequest?: (path: string) => void }} [options] */
-export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {}) {
+/**
+ * @param {string} folder
+ * @param {{ scheme?: 'http' | 'https', clients?: Clients, onRequest?: (path: string) => void }} [options]
+ */
+export function createApp(folder, { scheme = 'https', clients, onRequest = () => {} } = {}) {
   const root = realpathSync(folder);
   const app = express();
   app.disable('x-powered-by');
@@ -46,6 +50,14 @@ export function createApp(folder, { scheme = 'https', onRequest = () => {} } = {
   app.use((request, response, next) => {
     onRequest(request.url);
     for (const [name, value] of Object.entries(headersOf('x', {}))) response.setHeader(name, value);
+    if (clients && !clients.mayAsk(request.socket.remoteAddress)) {
+      response.setHeader('Retry-After', '1');
+      return refuse(response, 429, 'too many requests');
+    }
+    if (hasBody(request)) {
+      response.setHeader('Connection', 'close'); // it is not read
+      return refuse(response, 413, 'no request has a body here');
+    }
     if (request.method === 'GET' || request.method === 'HEAD') return next();
     response.setHeader('Allow', 'GET, HEAD');
     return refuse(response, 405, 'only GET and HEAD');
@@ -110,6 +122,10 @@ function workerSources(request, scheme, workers) {
   return workers.map((worker) => `${scheme}://${host}/${worker}`).join(' ');
 }
 
+/** @param {import('express').Request} request */
+const hasBody = ({ headers }) =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
 function refuse(response, status, text) {
   for (const [name, value] of Object.entries(headersOf('x.txt', {})))
     response.setHeader(name, value);
@@ -125,15 +141,6 @@ export function createRedirect(port) {
     response.writeHead(308, { Location: `https://${host}:${port}${path}`, 'Content-Length': 0 });
     response.end();
   };
-}
-
-/** Slow or many clients wait for themselves, not for others. */
-function bound(server) {
-  server.headersTimeout = 10000;
-  server.requestTimeout = 30000;
-  server.keepAliveTimeout = 5000;
-  server.maxConnections = 512;
-  return server;
 }
 
 /** @param {import('node:net').Server} server @param {number} port @param {string} host */
@@ -160,11 +167,14 @@ function listen(server, port, host) {
 /**
  * Serve `folder`. With key and cert: https on port, http on port + 1 redirects. Without: http.
  * @param {{ folder: string, port: number, host?: string, key?: string, cert?: string,
- *   onRequest?: (path: string) => void }} options
+ *   limits?: Partial<import('./limits.mjs').Limits>, onRequest?: (path: string) => void }} options
  */
-export async function serveFolder({ folder, port, host = 'localhost', key, cert, onRequest }) {
+export async function serveFolder(options) {
+  const { folder, port, host = 'localhost', key, cert, onRequest } = options;
   const secure = key !== undefined && cert !== undefined;
-  const app = createApp(folder, { scheme: secure ? 'https' : 'http', onRequest });
+  const clients = new Clients({ ...LIMITS, ...options.limits });
+  const bounds = serverOptions(clients.limits);
+  const app = createApp(folder, { scheme: secure ? 'https' : 'http', clients, onRequest });
   /** @type {import('node:http').Server[]} */
   const servers = [];
   const close = () =>
@@ -178,14 +188,21 @@ export async function serveFolder({ folder, port, host = 'localhost', key, cert,
       ),
     );
   try {
-    const main = secure ? createHttps({ key, cert }, app) : createHttp(app);
-    servers.push(await listen(bound(main), port, host));
+    const main = secure ? createHttps({ ...bounds, key, cert }, app) : createHttp(bounds, app);
+    servers.push(await listen(bound(main, clients), port, host));
     const { port: actual } = /** @type {import('node:net').AddressInfo} */ (main.address());
-    if (secure)
-      servers.push(
-        await listen(bound(createHttp(createRedirect(actual))), port === 0 ? 0 : port + 1, host),
-      );
-    return { url: `${secure ? 'https' : 'http'}://${host}:${actual}/`, port: actual, close };
+    const found = {
+      url: `${secure ? 'https' : 'http'}://${host}:${actual}/`,
+      port: actual,
+      redirectPort: 0,
+      close,
+    };
+    if (secure) {
+      const redirect = bound(createHttp(bounds, createRedirect(actual)), clients);
+      servers.push(await listen(redirect, port === 0 ? 0 : port + 1, host));
+      found.redirectPort = /** @type {import('node:net').AddressInfo} */ (redirect.address()).port;
+    }
+    return found;
   } catch (error) {
     for (const server of servers) if (server.listening) server.close();
     throw error;
