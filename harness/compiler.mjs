@@ -11,6 +11,7 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
  * @typedef {object} CompileRequest
  * @property {boolean} [optimize]
  * @property {'f16'} [quantize]
+ * @property {number} [maxIterations]  of loops of unknown length; absent: 32
  * @property {number} [maxMemory]  bytes; 0 or absent: the compiler's own limit
  * @property {Map<string, number | import('./dims.mjs').Range>} [dims]  ranges stay symbolic
  * @property {Map<string, import('./dtypes.mjs').HostTensor>} [bindings]  inputs that are constants
@@ -22,6 +23,7 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
  * @property {Uint8Array | null} bytes  the package, copied out of the compiler
  * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  min: of a range
  *   that ends at value
+ * @property {{name: string, iterations: number}[]} loops  those that maxIterations bounds
  * @property {{code: string, where: string, message: string}[]} problems
  * @property {{name: string, text: string}[]} stages
  */
@@ -192,6 +194,7 @@ function requestText(request, copyIn) {
     `quantize ${request.quantize === 'f16' ? 1 : 0}`,
   ];
   if (request.maxMemory) lines.push(`max_memory ${request.maxMemory}`);
+  if (request.maxIterations) lines.push(`max_iterations ${request.maxIterations}`);
   if (request.stages) lines.push('stages 1');
   if (request.problems) lines.push('problems 1');
   for (const [name, dim] of request.dims ?? []) {
@@ -233,8 +236,8 @@ function diagError(status, diag) {
 /** @param {Uint8Array} bytes */
 export function parseLog(bytes) {
   const decoder = new TextDecoder();
-  /** @type {Pick<Outcome, 'dims' | 'problems' | 'stages'>} */
-  const log = { dims: [], problems: [], stages: [] };
+  /** @type {Pick<Outcome, 'dims' | 'loops' | 'problems' | 'stages'>} */
+  const log = { dims: [], loops: [], problems: [], stages: [] };
   let at = 0;
   while (at < bytes.length) {
     const end = bytes.indexOf(10, at);
@@ -247,6 +250,8 @@ export function parseLog(bytes) {
       const dim = { name, value: Number(max), ...range, bound: how === 'bound' };
       // A dim is reported where it stands; inputs may share one.
       if (!log.dims.some(({ name }) => name === dim.name)) log.dims.push(dim);
+    } else if (kind === 'loop') {
+      log.loops.push({ name: fields[0], iterations: Number(fields[1]) });
     } else if (kind === 'problem') {
       const [status, where, message] = fields;
       log.problems.push({ code: codeOfStatus(Number(status)), where, message });

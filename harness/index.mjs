@@ -16,6 +16,8 @@ export { WasmAIError };
  * @property {Record<string, number | string>} [dims]  symbolic dims: name or `input[axis]` -> 8, or
  *   '1..8' to leave it open
  * @property {number} [maxHeapMB]  refuse a package whose peak memory is above
+ * @property {number} [maxIterations]  of loops whose count only a run knows, 1 to 1024; default 32.
+ *   A run that wants more fails
  *
  * @typedef {object} Report
  * @property {{op: string, count: number}[]} ops  operators of the compiled graph
@@ -27,13 +29,14 @@ export { WasmAIError };
  * @property {string} fuelNote  why it is not known
  * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  symbolic dims:
  *   their values, or the ends of their ranges
+ * @property {{name: string, iterations: number}[]} loops  those that maxIterations bounds
  * @property {boolean} optimize
  * @property {'f16' | null} quantize
  * @property {boolean} secure
  * @property {import('../web/wasmai.d.ts').Certificate} certificate
  */
 
-const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB'];
+const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB', 'maxIterations'];
 const LATER_OPTIONS = ['calibrate', 'sign', 'encrypt'];
 
 /**
@@ -49,13 +52,16 @@ export async function compile(onnx, options = {}) {
   const outcome = compiler.compile(model, {
     optimize: Boolean(options.optimize),
     quantize: options.quantize,
+    maxIterations: options.maxIterations,
     maxMemory: options.maxHeapMB === undefined ? 0 : options.maxHeapMB * 1048576,
     dims,
   });
   checkDims(dims, outcome);
   if (outcome.error) throw outcome.error;
   const written = /** @type {Uint8Array} */ (outcome.bytes);
-  const { fuel, why } = await measureFuel(written);
+  const { fuel, why } = hasGuards(compiler, written)
+    ? { fuel: 0, why: 'it depends on which branches and iterations a run takes' }
+    : await measureFuel(written);
   const bytes = fuel > 0 ? compiler.stateFuel(written, fuel) : written;
   const dump = compiler.dump(bytes);
   if (dump.error) throw dump.error;
@@ -63,6 +69,13 @@ export async function compile(onnx, options = {}) {
     bytes,
     report: { ...report(bytes, outcome, dump.stages[0].text, options), fuelNote: why },
   };
+}
+
+/** Whether some steps may be skipped: what one run takes is then no measure of the next. */
+function hasGuards(compiler, bytes) {
+  const { error, stages } = compiler.dump(bytes);
+  if (error) throw error;
+  return / if %\d+(:const)? "/.test(stages[0].text);
 }
 
 function report(bytes, outcome, text, options) {
@@ -75,6 +88,7 @@ function report(bytes, outcome, text, options) {
     peakBytes: certificate.peakSize,
     fuelPerInference: certificate.fuel || null,
     dims: outcome.dims,
+    loops: outcome.loops,
     optimize: Boolean(options.optimize),
     quantize: options.quantize ?? null,
     secure: Boolean(options.secure),
@@ -105,6 +119,10 @@ function checkOptions(options) {
   const cap = options.maxHeapMB;
   if (cap !== undefined && !(Number.isInteger(cap) && cap >= 1 && cap <= 4096)) {
     throw new WasmAIError('ARGUMENT', 'maxHeapMB', `must be whole MiB, 1 to 4096, not ${cap}`);
+  }
+  const most = options.maxIterations;
+  if (most !== undefined && !(Number.isInteger(most) && most >= 1 && most <= 1024)) {
+    throw new WasmAIError('ARGUMENT', 'maxIterations', `must be whole, 1 to 1024, not ${most}`);
   }
 }
 

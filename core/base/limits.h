@@ -49,6 +49,7 @@
  * imported, plus iterations: loops in loops must not run away. */
 #define WAI_MAX_BODY_DEPTH 8u
 #define WAI_MAX_UNROLL     1024u
+#define WAI_MAX_ITERATIONS 32u /* of a loop that does not say how many, by default */
 #define WAI_MAX_BODY_WORK  65536u
 
 /* Length of a Fourier transform: its roots are a constant of 16 bytes each. */

@@ -32,7 +32,7 @@ static wai_value **operands(wai_graph *g, wai_value **values, const uint32_t *li
 }
 
 static void make_nodes(wai_graph *g, const wai_program *p, wai_value **values, wai_node **nodes) {
-    for (uint32_t i = 0; i < p->step_count && g->status == WAI_OK; i++) {
+    for (uint32_t i = 0, guard = 0; i < p->step_count && g->status == WAI_OK; i++) {
         const wai_program_step *step = &p->steps[i];
         wai_node *node = wai_arena_alloc(g->arena, sizeof *node);
         wai_value **in = operands(g, values, step->in, step->in_count);
@@ -51,6 +51,9 @@ static void make_nodes(wai_graph *g, const wai_program *p, wai_value **values, w
                            .previous = g->last};
         *(g->last != NULL ? &g->last->next : &g->first) = node;
         g->last = nodes[i] = node;
+        if (guard < p->guard_count && p->guards[guard].step == i) {
+            node->guard = values[p->guards[guard++].value];
+        }
     }
 }
 

@@ -120,6 +120,7 @@ wai_status wai_examples_import(const wai_examples *e, const uint32_t *point, uin
     }
     options.dims = dims;
     options.on_dim = NULL;
+    options.on_loop = NULL;
     options.on_stage = NULL;
     options.on_problem = NULL;
     graph->sample = sample;

@@ -29,6 +29,7 @@ static wai_status run_passes(wai_graph *graph, const wai_compile_options *option
         }
         graph->cursor = NULL;
         graph->scope = pass->name;
+        graph->guard = NULL;
         wai_status status = pass->run(graph);
         graph->cursor = NULL;
         if (status != WAI_OK || (status = wai_graph_check(graph)) != WAI_OK) {

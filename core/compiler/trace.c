@@ -68,6 +68,7 @@ static void write_node(writer *w, const wai_node *node) {
     for (uint32_t i = 0; i < node->in_count; i++) {
         hash = mix_operand(hash, w, node->in[i]);
     }
+    hash = mix_operand(hash, w, node->guard);
     if (words != 0) {
         memcpy(w->trace->cells + w->trace->cell_count, node->params, words * 4);
         w->trace->cell_count += words;

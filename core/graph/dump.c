@@ -239,6 +239,10 @@ const char *wai_graph_dump(wai_graph *graph) {
         }
         add(&t, ")");
         add_params(&t, node);
+        if (node->guard != NULL) {
+            add(&t, " if ");
+            add_value(&t, node->guard);
+        }
         addf(&t, " \"%s\"", node->name != NULL ? node->name : "");
         add(&t, "\n");
     }

@@ -206,7 +206,9 @@ static bool folded(wai_graph *graph, wai_node *node) {
         return false;
     }
     wai_status status = graph->fold(graph, node);
-    if (status != WAI_OK && status != WAI_ERR_UNSUPPORTED) {
+    if (status == WAI_ERR_ARGUMENT && node->guard != NULL) {
+        wai_diag_clear(graph->diag); /* it fails where it runs, if it ever does */
+    } else if (status != WAI_OK && status != WAI_ERR_UNSUPPORTED) {
         graph->status = status;
     }
     for (uint32_t i = 0; i < node->out_count && status == WAI_OK; i++) {
@@ -240,6 +242,7 @@ static wai_node *make_node(wai_graph *graph, const wai_op *op, const void *param
                        .out = own_out,
                        .in_count = in_count,
                        .out_count = out_count,
+                       .guard = graph->guard,
                        .name = graph->scope};
     if (op->params_size != 0) {
         memcpy(own_params, params, op->params_size);
@@ -254,6 +257,7 @@ static void link_node(wai_graph *graph, wai_node *node, wai_node *next) {
     for (uint32_t i = 0; i < node->in_count; i++) {
         add_user(graph, node->in[i], node);
     }
+    add_user(graph, node->guard, node);
     for (uint32_t i = 0; i < node->out_count; i++) {
         node->out[i]->producer = node;
     }
@@ -370,6 +374,12 @@ void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_va
     add_user(graph, value, node);
 }
 
+void wai_node_set_guard(wai_graph *graph, wai_node *node, wai_value *guard) {
+    drop_user(node->guard, node);
+    node->guard = guard;
+    add_user(graph, guard, node);
+}
+
 void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to) {
     if (from == to || graph->status != WAI_OK) {
         return;
@@ -380,6 +390,9 @@ void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to) {
             if (user->in[i] == from) {
                 wai_node_set_input(graph, user, i, to);
             }
+        }
+        if (user->guard == from) {
+            wai_node_set_guard(graph, user, to);
         }
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
@@ -395,6 +408,7 @@ void wai_graph_remove(wai_graph *graph, wai_node *node) {
     for (uint32_t i = 0; i < node->in_count; i++) {
         drop_user(node->in[i], node);
     }
+    drop_user(node->guard, node);
     *(node->previous != NULL ? &node->previous->next : &graph->first) = node->next;
     *(node->next != NULL ? &node->next->previous : &graph->last) = node->previous;
     graph->node_count--;
@@ -415,23 +429,37 @@ static wai_status broken(wai_graph *graph, const wai_node *node, const char *wha
     return wai_graph_fail(graph, WAI_ERR_INTERNAL, "the graph is inconsistent: %s", what);
 }
 
+/* What `node` reads; NULL is absent. */
+static wai_status check_read(wai_graph *graph, const wai_node *node, const wai_value *value) {
+    if (value == NULL) {
+        return WAI_OK;
+    }
+    if (value->data == NULL && value->mark != 1) {
+        return broken(graph, node, "a value is read before it is written");
+    }
+    bool listed = false;
+    for (uint32_t u = 0; u < value->user_count; u++) {
+        listed = listed || value->users[u] == node;
+    }
+    return listed ? WAI_OK : broken(graph, node, "a user is not in its operand's list");
+}
+
+static bool is_guard(const wai_value *value) {
+    return value->type.dtype == WAI_BOOL && wai_type_count(&value->type) == 1;
+}
+
 /* One node against what stands before it; marks its outputs as written. */
 static wai_status check_node(wai_graph *graph, wai_node *node) {
     for (uint32_t i = 0; i < node->in_count; i++) {
-        wai_value *value = node->in[i];
-        if (value == NULL) {
-            continue;
+        if (check_read(graph, node, node->in[i]) != WAI_OK) {
+            return graph->status;
         }
-        if (value->data == NULL && value->mark != 1) {
-            return broken(graph, node, "a value is read before it is written");
-        }
-        bool listed = false;
-        for (uint32_t u = 0; u < value->user_count; u++) {
-            listed = listed || value->users[u] == node;
-        }
-        if (!listed) {
-            return broken(graph, node, "a user is not in its operand's list");
-        }
+    }
+    if (check_read(graph, node, node->guard) != WAI_OK) {
+        return graph->status;
+    }
+    if (node->guard != NULL && !is_guard(node->guard)) {
+        return broken(graph, node, "a guard is not one bool");
     }
     wai_type before[8];
     for (uint32_t i = 0; i < node->out_count; i++) {
@@ -464,6 +492,9 @@ wai_status wai_graph_check(wai_graph *graph) {
             if (node->in[i] != NULL) {
                 node->in[i]->mark = 0;
             }
+        }
+        if (node->guard != NULL) {
+            node->guard->mark = 0;
         }
         for (uint32_t i = 0; i < node->out_count; i++) {
             node->out[i]->mark = 0;

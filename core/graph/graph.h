@@ -10,6 +10,20 @@
  * so that a lowering or a pass reads straight through and asks
  * wai_graph_status() once at its end.
  *
+ * A node with a guard that does not hold is skipped at run, and its outputs hold
+ * any bytes. What keeps that sound:
+ *   - such a value is read by nodes of the same guard, or of one that implies
+ *     it; by `where`, whose condition then takes the other operand; and by nodes
+ *     that only move bytes (reshape, transpose, concat, slice) on the way to a
+ *     `where` or to a slice_at that stops before them. So garbage fails no run
+ *     and reaches no output;
+ *   - guards themselves are computed by nodes without a guard (and, not,
+ *     compare: whole for any bytes), outer and inner joined by `and`, which is
+ *     false whatever the inner bytes are when the outer is;
+ *   - a pass may take a value out of a guard (it is there more often then), and
+ *     what it emits in a node's place inherits the node's guard (wai_pass_at).
+ *     It may not let a node read what is there less often than the node runs.
+ *
  * Constant folding happens here: a node all of whose inputs are constants is
  * evaluated by `fold` as soon as it is emitted, and its outputs are constants.
  * Shape arithmetic vanishes this way, and so does every transpose of a weight.
@@ -31,7 +45,7 @@ typedef struct wai_value {
     wai_node *producer; /* NULL for graph inputs and constants              */
     wai_node *origin;   /* of a folded constant: the node that gave it, which
                            is not in the list                               */
-    wai_node **users;   /* one entry per operand; a node may stand twice    */
+    wai_node **users;   /* one entry per operand and guard; a node may stand twice */
     uint32_t user_count, user_capacity;
     uint32_t output_count; /* how many graph outputs are this value         */
     uint32_t id;           /* order of creation, from 0                     */
@@ -50,6 +64,7 @@ struct wai_node {
     wai_value **in;  /* NULL entries: absent                                */
     wai_value **out; /* never NULL                                          */
     uint32_t in_count, out_count;
+    wai_value *guard; /* one bool: the node runs only when it holds; NULL: always */
     const char *name; /* of the ONNX node it comes from                     */
     wai_node *previous, *next;
     uint32_t mark;
@@ -78,6 +93,7 @@ typedef struct wai_graph {
     struct wai_dynamic *dynamic; /* NULL: all dims are numbers              */
     wai_node *cursor;            /* emit before this; NULL: at the end      */
     const char *scope;           /* name of new nodes, and `where` in messages */
+    wai_value *guard;            /* of new nodes                               */
     uint64_t param_count;        /* elements of the source model's weights     */
     uint64_t fold_work;          /* spent of WAI_MAX_FOLD_WORK                 */
     uint32_t data_node_count;    /* nodes emitted whose dims depend on values  */
@@ -158,6 +174,14 @@ void wai_graph_unfold(wai_graph *graph, wai_value *value, wai_node *next);
 /* Keep a node that reads constants only from being folded, for ever. */
 void wai_graph_keep(wai_graph *graph, wai_node *node);
 
+/* Another guard for a node that is in the list; NULL: it always runs. */
+void wai_node_set_guard(wai_graph *graph, wai_node *node, wai_value *guard);
+
+/* Whether a value of `from` is there whenever `node` runs, as far as guards tell. */
+static inline bool wai_node_covers(const wai_node *from, const wai_node *node) {
+    return from->guard == NULL || from->guard == node->guard;
+}
+
 /* Replace operand `index`. */
 void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_value *value);
 
@@ -165,7 +189,8 @@ void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_va
  * types into its outputs. The outputs' users are not inferred again. */
 wai_status wai_node_infer(wai_graph *graph, wai_node *node);
 
-/* All users of `from`, and graph outputs that are `from`, take `to`. */
+/* All users of `from`, as operand or guard, and graph outputs that are `from`,
+ * take `to`. */
 void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to);
 
 /* Take the node out of the list. Its outputs must have no uses. */

@@ -51,6 +51,10 @@ typedef struct wai_compile_options {
     size_t binding_count;
     int optimize; /* 0: import, plan and write only; 1: all passes          */
     wai_quantize quantize;
+    /* Iterations of a Loop whose count only a run knows, and that no constant
+     * trip count bounds; 0: 32. At most 1024. A run that wants more fails with
+     * LIMIT. */
+    uint32_t max_iterations;
     /* If set, called once per stage ("import", each pass, "plan") with the
      * graph as text. The text is valid for the call only. */
     void (*on_stage)(void *context, const char *stage, const char *text);
@@ -64,6 +68,9 @@ typedef struct wai_compile_options {
      * the value is the default of 1 because nobody gave one. */
     void (*on_dim)(void *context, const char *name, uint32_t min, uint32_t max, int bound);
     void *on_dim_context;
+    /* If set, told of every Loop that max_iterations bounds. */
+    void (*on_loop)(void *context, const char *node, uint32_t iterations);
+    void *on_loop_context;
 } wai_compile_options;
 
 typedef struct wai_package wai_package;

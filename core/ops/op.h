@@ -113,6 +113,7 @@ typedef struct wai_step {
     wai_operand *in;
     wai_operand *out;
     uint32_t in_count, out_count;
+    const uint8_t *guard;  /* a bool: skip the step when it is 0; may be NULL */
     void *state;           /* the kernel's own, from the pool               */
     size_t workspace_size; /* bytes wanted during run; set by prepare       */
     void *workspace;       /* shared by all steps; valid from setup on      */

@@ -38,8 +38,8 @@
  *   4 io       words: input count, output count, then for each input and
  *              output: name (offset in strings), value index
  *   5 data     constants and packed weights
- *   6 dynamic  words, five lists, each with its count in front; all empty when
- *              every dim is a number:
+ *   6 dynamic  words, six lists, each with its count in front; the first five
+ *              empty when every dim is a number:
  *              symbols: name (offset in strings), smallest, largest value
  *              axes: input, axis, symbol; ascending, no axis twice
  *              formulas: see tensor/formula.h, over value indices
@@ -47,6 +47,10 @@
  *                be divided by as f32 (or WAI_FORMAT_ABSENT); steps ascending
  *              reserves: value, bytes, for values that can be larger than at
  *                the largest dims
+ *              guards: step, value: one bool, that is a constant, an input or
+ *                written by an earlier step; the step runs only when it is not
+ *                0, else its outputs keep what bytes are there. Steps ascending,
+ *                none twice
  *
  * With symbols, values have their types at the largest dims, and params their
  * words.

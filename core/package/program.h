@@ -45,6 +45,11 @@ typedef struct wai_program_use {
     uint32_t step, word, formula, over;
 } wai_program_use;
 
+/* The step is skipped when the value is 0. */
+typedef struct wai_program_guard {
+    uint32_t step, value;
+} wai_program_guard;
+
 typedef struct wai_program {
     wai_program_value *values;
     wai_program_step *steps;
@@ -54,8 +59,9 @@ typedef struct wai_program {
     wai_program_symbol *symbols;
     const wai_program_axis *axes;
     const wai_formula *formulas;
-    const wai_program_use *uses; /* steps ascending                         */
-    uint32_t symbol_count, axis_count, formula_count, use_count;
+    const wai_program_use *uses;     /* steps ascending                         */
+    const wai_program_guard *guards; /* steps ascending                     */
+    uint32_t symbol_count, axis_count, formula_count, use_count, guard_count;
     const uint8_t *data; /* constants                                       */
     uint64_t data_size;
 } wai_program;

@@ -409,6 +409,18 @@ static wai_status read_reserves(reader *r, wai_program *p, wai_cursor *c) {
     return words != NULL ? WAI_OK : REFUSE(r, "dynamic", "the reserves are damaged");
 }
 
+/* That a guard is written before its step is for wai_plan_prove. */
+static bool guards_are_valid(const wai_program *p) {
+    bool good = p->guards != NULL;
+    for (uint32_t i = 0; good && i < p->guard_count; i++) {
+        const wai_program_guard *g = &p->guards[i];
+        good = g->step < p->step_count && (i == 0 || p->guards[i - 1].step < g->step) &&
+               g->value < p->value_count && p->values[g->value].type.dtype == WAI_BOOL &&
+               wai_type_count(&p->values[g->value].type) == 1;
+    }
+    return good;
+}
+
 static wai_status read_dynamic(reader *r, wai_program *p) {
     wai_cursor c = open_section(r, WAI_SECTION_DYNAMIC);
     wai_status status = read_symbols(r, p, &c);
@@ -423,10 +435,15 @@ static wai_status read_dynamic(reader *r, wai_program *p) {
         return REFUSE(r, "dynamic", "an axis, a formula or its use is damaged");
     }
     status = read_reserves(r, p, &c);
-    if (status == WAI_OK && (c.failed || wai_cursor_left(&c) != 0)) {
-        status = REFUSE(r, "dynamic", "the section is damaged");
+    if (status != WAI_OK) {
+        return status;
     }
-    return status;
+    p->guards = read_list(&c, &p->guard_count, 2, p->step_count);
+    if (!guards_are_valid(p)) {
+        return REFUSE(r, "dynamic", "a guard is damaged");
+    }
+    return c.failed || wai_cursor_left(&c) != 0 ? REFUSE(r, "dynamic", "the section is damaged")
+                                                : WAI_OK;
 }
 
 wai_status wai_package_read(wai_program *out, wai_bytes package, wai_pool *pool, wai_diag *diag) {

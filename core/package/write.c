@@ -31,6 +31,13 @@ static uint32_t number_of(const numbering *n, const wai_value *value) {
     return value->data != NULL ? n->index[value->id] : n->plan->index[value->id];
 }
 
+static void number_constant(numbering *n, wai_value *value) {
+    if (value != NULL && value->data != NULL && n->index[value->id] == 0) {
+        n->index[value->id] = n->plan->value_count + n->constant_count;
+        n->constants[n->constant_count++] = value;
+    }
+}
+
 static wai_status number_constants(numbering *n) {
     wai_graph *g = n->graph;
     n->constants = wai_arena_array(g->arena, g->value_count + 1u, sizeof *n->constants);
@@ -43,12 +50,9 @@ static wai_status number_constants(numbering *n) {
     for (uint32_t s = 0; s < n->plan->step_count; s++) {
         const wai_node *node = n->plan->steps[s];
         for (uint32_t i = 0; i < node->in_count; i++) {
-            wai_value *value = node->in[i];
-            if (value != NULL && value->data != NULL && n->index[value->id] == 0) {
-                n->index[value->id] = n->plan->value_count + n->constant_count;
-                n->constants[n->constant_count++] = value;
-            }
+            number_constant(n, node->in[i]);
         }
+        number_constant(n, node->guard);
     }
     return WAI_OK;
 }
@@ -257,6 +261,20 @@ static void write_reserves(wai_writer *w, const numbering *n) {
     }
 }
 
+static void write_guards(wai_writer *w, const numbering *n) {
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        count += n->plan->steps[s]->guard != NULL;
+    }
+    wai_write_u32(w, count);
+    for (uint32_t s = 0; s < n->plan->step_count; s++) {
+        if (n->plan->steps[s]->guard != NULL) {
+            wai_write_u32(w, s);
+            wai_write_u32(w, number_of(n, n->plan->steps[s]->guard));
+        }
+    }
+}
+
 static void write_dynamic(wai_writer *w, wai_writer *strings, const numbering *n) {
     static const wai_dynamic none;
     const wai_dynamic *d = n->graph->dynamic != NULL ? n->graph->dynamic : &none;
@@ -282,6 +300,7 @@ static void write_dynamic(wai_writer *w, wai_writer *strings, const numbering *n
         wai_write_u32(w, 0);
     }
     write_reserves(w, n);
+    write_guards(w, n);
 }
 
 /* ---- header ---- */

@@ -192,6 +192,10 @@ static const stored *nearest(const layout *l, const wai_value *value, const wai_
     return s != NULL ? s : l->stored[value->id];
 }
 
+static wai_value *guard_of(const wai_value *value) {
+    return value->producer != NULL ? value->producer->guard : NULL;
+}
+
 /* `value` stored by `perm`, at the graph's cursor. */
 static wai_value *want(layout *l, wai_value *value, const wai_perm *perm) {
     uint32_t rank = value->type.rank;
@@ -207,7 +211,10 @@ static wai_value *want(layout *l, wai_value *value, const wai_perm *perm) {
         return NULL;
     }
     wai_perm way = wai_perm_between(&from->perm, perm, rank);
+    wai_value *const guard = l->graph->guard;
+    l->graph->guard = guard_of(from->value); /* it serves every user */
     wai_value *result = wai_emit_transpose(l->graph, from->value, way.axis);
+    l->graph->guard = guard;
     if (result != NULL) {
         store(l, value, perm, result);
     }
@@ -234,8 +241,11 @@ static void rewrite_transpose(layout *l, wai_node *node, const wai_layout_form *
     if (f->sink == f->flip_in) {
         store(l, y, &f->out, now);
     } else if (now == x && nearest(l, x, &f->in)->value == x) {
-        /* Nothing changed before it: the transpose stays. */
-        store(l, x, &f->in, y);
+        /* Nothing changed before it: the transpose stays. Others take it for
+         * their own where it runs as often as x is there. */
+        if (guard_of(x) == node->guard) {
+            store(l, x, &f->in, y);
+        }
         store(l, y, &wai_perm_as_is, y);
     } else {
         store(l, y, &wai_perm_as_is, want(l, x, &f->in));

@@ -1,6 +1,7 @@
 /* merge_equal: of nodes with equal operator, params and inputs one stays
  * (common subexpressions). Operators have no effects and no state, so equal
- * nodes give equal bytes. */
+ * nodes give equal bytes - as far as they run: the one that stays, which stands
+ * first, runs whenever the other did. */
 #include <string.h>
 
 #include "passes/pass.h"
@@ -39,7 +40,7 @@ static bool equal(const wai_node *a, const wai_node *b) {
 static wai_node *find_or_add(table *t, wai_node *node) {
     uint32_t at = hash_node(node) & (t->size - 1);
     while (t->nodes[at] != NULL) {
-        if (equal(t->nodes[at], node)) {
+        if (equal(t->nodes[at], node) && wai_node_covers(t->nodes[at], node)) {
             return t->nodes[at];
         }
         at = (at + 1) & (t->size - 1);

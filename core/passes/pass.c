@@ -13,6 +13,7 @@ const size_t wai_pass_count = sizeof wai_passes / sizeof wai_passes[0];
 void wai_pass_at(wai_graph *graph, wai_node *node) {
     graph->cursor = node;
     graph->scope = node != NULL ? node->name : NULL;
+    graph->guard = node != NULL ? node->guard : NULL;
 }
 
 void wai_pass_replace(wai_graph *graph, wai_node *node, wai_value *to) {

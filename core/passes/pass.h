@@ -27,7 +27,7 @@ extern const size_t wai_pass_count;
 
 /* ---- shared by passes (pass.c) ------------------------------------------- */
 
-/* New nodes come before `node` and bear its name. */
+/* New nodes come before `node` and bear its name and its guard. */
 void wai_pass_at(wai_graph *graph, wai_node *node);
 
 /* `to` takes the place of the node's only output, and the node goes. */

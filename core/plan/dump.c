@@ -60,7 +60,12 @@ const char *wai_plan_dump(const wai_plan *plan, const wai_graph *graph) {
             add(&w, i > 0 ? ", " : "");
             add_operand(&w, plan, node->in[i]);
         }
-        addf(&w, ") \"%s\"", node->name != NULL ? node->name : "");
+        add(&w, ")");
+        if (node->guard != NULL) {
+            add(&w, " if ");
+            add_operand(&w, plan, node->guard);
+        }
+        addf(&w, " \"%s\"", node->name != NULL ? node->name : "");
         add(&w, "\n");
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {

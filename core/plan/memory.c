@@ -58,6 +58,9 @@ static wai_status collect_values(attempt *a) {
                 a->last[a->plan.index[node->in[i]->id]] = s + 1;
             }
         }
+        if (in_plan(node->guard)) {
+            a->last[a->plan.index[node->guard->id]] = s + 1;
+        }
         for (uint32_t i = 0; i < node->out_count; i++) {
             a->last[a->plan.value_count] = s + 1;
             add_value(a, node->out[i]);
@@ -256,6 +259,7 @@ static void gather_evidence(evidence *e, const wai_plan *plan, const wai_graph *
         step->out = at;
         step->out_count = node->out_count;
         at = take_numbers(at, plan, node->out, node->out_count);
+        step->guard = in_plan(node->guard) ? plan->index[node->guard->id] : WAI_PROVE_ABSENT;
         step->in_place = node->op->in_place;
         step->same_bytes = node->op->same_bytes;
     }

@@ -207,6 +207,9 @@ static wai_status collect_times(proof *p) {
                 status = use(p, s, step->in[i], TIME_READ(s));
             }
         }
+        if (step->guard != WAI_PROVE_ABSENT && status == WAI_OK) {
+            status = use(p, s, step->guard, TIME_READ(s));
+        }
         for (uint32_t i = 0; i < step->out_count && status == WAI_OK; i++) {
             status = define(p, s, step->out[i], TIME_WRITE(s));
         }

@@ -14,6 +14,9 @@
  *     exactly on its first input; both then live until the last read of each;
  *   - no step writes to a constant, and every output of the graph is written
  *     and still there at the end.
+ * A guard is read like an input, before the step writes. A step that its guard
+ * skips writes nothing, so what it would have destroyed is not; that its outputs
+ * count as written all the same says where bytes lie, not what they are.
  * Spare bytes may overlap with anything: what is read there is never used.
  */
 #ifndef WAI_PROVE_H
@@ -36,6 +39,7 @@ typedef struct wai_prove_value {
 typedef struct wai_prove_step {
     const uint32_t *in, *out;
     uint32_t in_count, out_count;
+    uint32_t guard;    /* number of a value, or WAI_PROVE_ABSENT            */
     uint32_t in_place; /* wai_op.in_place                                   */
     bool same_bytes;   /* out[0] gets the bytes of in[0]: reshape           */
 } wai_prove_step;

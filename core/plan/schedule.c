@@ -63,6 +63,10 @@ static bool start(list *l, wai_graph *graph) {
                 l->missing[index] += is_written(node->in[i]);
             }
         }
+        if (node->guard != NULL) {
+            l->unread[node->guard->id]++;
+            l->missing[index] += is_written(node->guard);
+        }
         if (l->missing[index] == 0) {
             l->ready[l->ready_count++] = index;
         }
@@ -75,6 +79,9 @@ static void finish(list *l, const wai_node *node) {
         if (node->in[i] != NULL) {
             l->unread[node->in[i]->id]--;
         }
+    }
+    if (node->guard != NULL) {
+        l->unread[node->guard->id]--;
     }
     for (uint32_t i = 0; i < node->out_count; i++) {
         const wai_value *value = node->out[i];

@@ -74,6 +74,9 @@ static wai_status bind(wai_session *s, wai_diag *diag) {
             *operands++ = operand(s, from->out[k]);
         }
     }
+    for (uint32_t i = 0; i < p->guard_count; i++) {
+        s->steps[p->guards[i].step].guard = operand(s, p->guards[i].value).data;
+    }
     return WAI_OK;
 }
 
@@ -107,8 +110,12 @@ static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *
                                     step->out,
                                     step->in_count,
                                     step->out_count,
+                                    WAI_PROVE_ABSENT,
                                     step->row->op->in_place,
                                     step->row->op->same_bytes};
+    }
+    for (uint32_t i = 0; i < p->guard_count; i++) {
+        steps[p->guards[i].step].guard = p->guards[i].value;
     }
     for (uint32_t i = 0; i < p->input_count + p->output_count; i++) {
         io[i] = p->inputs[i].value;

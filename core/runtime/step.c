@@ -33,6 +33,9 @@ wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wa
 
 wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag) {
     for (uint32_t i = 0; i < count; i++) {
+        if (wai_step_is_skipped(&steps[i])) {
+            continue;
+        }
         wai_status status = steps[i].kernel->run(&steps[i], diag);
         if (status != WAI_OK) {
             return status;

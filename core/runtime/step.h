@@ -11,7 +11,11 @@
  */
 wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wai_diag *diag);
 
-/* Run them in order; stops at the first failure. */
+static inline bool wai_step_is_skipped(const wai_step *step) {
+    return step->guard != NULL && *step->guard == 0;
+}
+
+/* Run them in order, but for those that are skipped; stops at the first failure. */
 wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag);
 
 /* infer for a step whose operands' types are set; the result must equal the

@@ -6,13 +6,15 @@
  *   optimize 0|1
  *   quantize 0|1                             a wai_quantize
  *   max_memory BYTES
+ *   max_iterations N
  *   dim NAME MIN MAX                         NAME is percent-encoded
  *   bind NAME DTYPE RANK D0 .. PTR SIZE      bytes already in this memory
  *   stages 0|1                               graph text after every stage
  *   problems 0|1                             report all unsupported nodes
  *
- * The log has records `dim`, `problem` and `stage`, fields separated by tabs:
+ * The log has records `dim`, `loop`, `problem` and `stage`, fields separated by tabs:
  *   dim\tNAME\tMIN\tMAX\tbound|default
+ *   loop\tNODE\tITERATIONS                   bound by max_iterations
  *   problem\tSTATUS\tWHERE\tMESSAGE
  *   stage\tNAME\tSIZE\n<SIZE bytes>\n
  */
@@ -66,6 +68,15 @@ static void on_dim(void *context, const char *name, uint32_t min, uint32_t max, 
     log_text("\t");
     log_number(max);
     log_text(bound ? "\tbound\n" : "\tdefault\n");
+}
+
+static void on_loop(void *context, const char *node, uint32_t iterations) {
+    (void)context;
+    log_text("loop\t");
+    log_text(node);
+    log_text("\t");
+    log_number(iterations);
+    log_text("\n");
 }
 
 static void on_problem(void *context, const wai_diag *problem) {
@@ -144,6 +155,8 @@ static bool read_line(request *r, char *line) {
         o->quantize = number(&line) != 0 ? WAI_QUANTIZE_F16 : WAI_QUANTIZE_NONE;
     } else if (strcmp(key, "max_memory") == 0) {
         o->limits.max_memory = number(&line);
+    } else if (strcmp(key, "max_iterations") == 0) {
+        o->max_iterations = (uint32_t)number(&line);
     } else if (strcmp(key, "stages") == 0) {
         o->on_stage = number(&line) != 0 ? on_stage : NULL;
     } else if (strcmp(key, "problems") == 0) {
@@ -181,6 +194,7 @@ static wai_status read_request(request *r, const char *text, size_t size) {
     r->options.dims = r->dims;
     r->options.bindings = r->bindings;
     r->options.on_dim = on_dim;
+    r->options.on_loop = on_loop;
     while (*line != 0) {
         char *end = line + strcspn(line, "\n");
         char *next = *end != 0 ? end + 1 : end;

@@ -5,7 +5,7 @@ import { readConfig } from '../config.mjs';
 import { readBytes, writeWhole } from '../files.mjs';
 import { compile } from '../index.mjs';
 import { bytesText, tableText } from '../io.mjs';
-import { collect, parseDims, refuseLater } from './options.mjs';
+import { collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
 
 export const name = 'compile';
 export const summary = 'compile an ONNX model to a package';
@@ -31,6 +31,10 @@ export function configure(command) {
         'fixed by the certificate, and `build --secure` meters it. Memory hardening and signatures come later',
     )
     .option('--dim <name=N>', 'a symbolic dim: name=8, name=1..8 or input[axis]=8; repeat', collect)
+    .option(
+      '--max-iterations <N>',
+      'of loops whose count only a run knows; a run that wants more fails (default: 32)',
+    )
     .option('--max-heap <MiB>', 'refuse a model that needs more memory (also MAX_HEAP_SIZE)')
     .option(
       '--quantize <type>',
@@ -44,6 +48,8 @@ export function configure(command) {
 export async function run([model], options, io) {
   refuseLater(options, LATER);
   const dims = parseDims(options.dim);
+  const maxIterations =
+    options.maxIterations && wholeNumber(options.maxIterations, '--max-iterations', 1, 1024);
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
   if (config.MEMORY_HARDENING) {
     io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
@@ -62,6 +68,7 @@ export async function run([model], options, io) {
       secure: options.secure,
       quantize: options.quantize,
       dims,
+      maxIterations,
       maxHeapMB: config.MAX_HEAP_SIZE,
     });
     bar.update(2, `writing ${bytesText(bytes.length)}`);
@@ -79,6 +86,12 @@ function print(output, report, io) {
       io.talk(
         `note: dim ${dim} is not given and is ${value}; set it with --dim ${dim}=N or MIN..MAX`,
       );
+  }
+  for (const { name: loop, iterations } of report.loops) {
+    io.talk(
+      `note: loop ${loop} may run ${iterations} times at most, and fails a run that wants more; ` +
+        'set that with --max-iterations N',
+    );
   }
   if (report.fuelNote)
     io.talk(`note: fuel per inference is not known (${report.fuelNote}); runs need maxFuel`);

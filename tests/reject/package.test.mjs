@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { compile } from '../../harness/index.mjs';
 import { load, Tensor } from '../../web/wasmai.js';
 import { cli, FLOAT, folderFor, onnxFile } from '../js/cli_support.mjs';
+import { doubleWhile } from '../js/onnx_graphs.mjs';
 import {
   assertCliRefuses,
   assertGoodRun,
@@ -128,6 +129,52 @@ test("two inputs of one name are refused as the package's fault", async () => {
   const error = await loadAndRun(seal(hostile));
   assertRefusal(error, 'one name twice');
   assert.equal(error.code, 'MALFORMED');
+});
+
+test('guards of steps: no wrong one gets in, none makes a run read what is not there', async () => {
+  const { bytes } = await compile(doubleWhile(), { optimize: true });
+  const entry = HEADER + 5 * 24;
+  const start = Number(Buffer.from(bytes).readBigUInt64LE(entry + 8));
+  const count = Buffer.from(bytes).readUInt32LE(start + 20); // behind five empty lists
+  assert.ok(count > 30, String(count));
+  const guards = start + 24;
+  const last = guards + 8 * (count - 1);
+  const steps = Buffer.from(bytes).readUInt32LE(64);
+  const values = Number(Buffer.from(bytes).readBigUInt64LE(HEADER + 24 + 16)) / 48;
+  const guard = (at) => Buffer.from(bytes).readUInt32LE(at + 4);
+  /** @type {[string, number, number, RegExp][]} */
+  const rows = [
+    ['a step that is not there', last, steps, /guard is damaged/],
+    ['steps that fall', last, 0, /guard is damaged/],
+    ['a step twice', guards + 8, Buffer.from(bytes).readUInt32LE(guards), /guard is damaged/],
+    ['a value that is not there', guards + 4, values, /guard is damaged/],
+    ['a value that is no bool', guards + 4, 0, /guard is damaged/],
+    ['a value from later', guards + 4, guard(last), /before it is written/],
+    ['more guards than there are', start + 20, count + 1, /guard is damaged/],
+    ['fewer', start + 20, count - 1, /section is damaged/],
+    ['more than steps', start + 20, steps + 1, /guard is damaged/],
+    ['2^32', start + 20, 0xffffffff, /guard is damaged/],
+  ];
+  for (const [name, at, word, message] of rows) {
+    const hostile = Buffer.from(bytes);
+    hostile.writeUInt32LE(word, at);
+    const error = await loadAndRun(seal(hostile));
+    assertRefusal(error, name);
+    assert.equal(error.code, 'MALFORMED');
+    assert.match(error.message, message, name);
+  }
+  // Guards that are legal and wrong: other numbers come out, or the run fails in words.
+  const random = randomFrom(5);
+  let ran = 0;
+  for (let round = 0; round < 300; round++) {
+    const hostile = Buffer.from(bytes);
+    const at = guards + 8 * random(count) + 4;
+    hostile.writeUInt32LE(guard(guards + 8 * random(count)), at);
+    const error = await loadAndRun(seal(hostile));
+    if (error) assertRefusal(error, `${at}`);
+    else ran++;
+  }
+  assert.ok(ran > 5, String(ran));
 });
 
 test('weights may be anything: numbers cannot harm', async () => {

@@ -186,6 +186,16 @@ static inline void net_all_passes(net *n) {
     }
 }
 
+/* What a step that is skipped leaves behind: anything, here bytes that are NaN. */
+static inline void net_skip(net *n, wai_node *node) {
+    for (uint32_t i = 0; i < node->out_count; i++) {
+        size_t size = wai_type_size(&node->out[i]->type);
+        void *data = wai_arena_alloc(&n->arena, wai_slot_size(size));
+        memset(data, 0xff, size);
+        node->out[i]->data = data;
+    }
+}
+
 /* Give the inputs numbers from `seed` and compute everything. The graph is
  * of no use for passes afterwards: all its values have become constants. */
 static inline void net_run(net *n, uint32_t seed) {
@@ -200,7 +210,9 @@ static inline void net_run(net *n, uint32_t seed) {
         value->data = data;
     }
     for (wai_node *node = n->graph.first; node != NULL; node = node->next) {
-        if (wai_fold_node(&n->graph, node) != WAI_OK) {
+        if (node->guard != NULL && *(const uint8_t *)node->guard->data == 0) {
+            net_skip(n, node);
+        } else if (wai_fold_node(&n->graph, node) != WAI_OK) {
             fail_msg("%s: %s", node->op->name, n->diag.message);
         }
     }

@@ -98,6 +98,10 @@ static bool play_step(player *p, const wai_prove_step *s) {
             return false;
         }
     }
+    if (s->guard != WAI_PROVE_ABSENT && !p->view->values[s->guard].constant &&
+        !readable(p, s->guard)) {
+        return false;
+    }
     for (uint32_t o = 0; o < s->out_count; o++) {
         bool alias = false;
         if (!placing_allowed(p, s, o, &alias) ||
@@ -168,6 +172,7 @@ static void make_sample(sample *s, uint32_t *random) {
             s->in[i][k] = below(random, 12) == 0 ? WAI_PROVE_ABSENT : below(random, count);
         }
         step->out_count = 1 + (below(random, 8) == 0);
+        step->guard = below(random, 3) == 0 ? below(random, count) : WAI_PROVE_ABSENT;
         step->in_place = below(random, 8);
         step->same_bytes = below(random, 4) == 0 && s->in[i][0] != WAI_PROVE_ABSENT;
         for (uint32_t k = 0; k < step->out_count; k++) {
@@ -238,7 +243,7 @@ static void make_chain(sample *s) {
     for (uint32_t i = 0; i < 2; i++) {
         s->in[i][0] = i;
         s->out[i][0] = i + 1;
-        s->steps[i] = (wai_prove_step){s->in[i], s->out[i], 1, 1, 0, false};
+        s->steps[i] = (wai_prove_step){s->in[i], s->out[i], 1, 1, WAI_PROVE_ABSENT, 0, false};
     }
     s->outputs[0] = 2;
     s->view = (wai_prove_view){6 * CELL, s->values, s->steps, s->inputs, s->outputs, 3, 2, 1, 1};
@@ -297,6 +302,17 @@ static void test_proof_refuses(void **state) {
     s.outputs[0] = 77;
     expect_refused(&s, "no such value");
     make_chain(&s);
+    s.steps[0].guard = 2;
+    expect_refused(&s, "before it is written");
+    s.steps[0].guard = 3;
+    expect_refused(&s, "no such value");
+    make_chain(&s);
+    s.steps[1].guard = 0; /* a lives as long as it guards */
+    assert_int_equal(prove(&s.view, NULL), WAI_OK);
+    s.values[1].offset = 0;
+    s.steps[0].in_place = 1;
+    expect_refused(&s, "still needed");
+    make_chain(&s);
     s.values[1].constant = true;
     expect_refused(&s, "constant is written");
 }
@@ -326,7 +342,7 @@ static void test_proof_is_not_quadratic(void **state) {
         values[i] = (wai_prove_value){(uint64_t)(count - i) * 2 * CELL, CELL, false};
     }
     for (uint32_t i = 0; i < count; i++) {
-        steps[i] = (wai_prove_step){&numbers[i], &numbers[i + 1], 1, 1, 0, false};
+        steps[i] = (wai_prove_step){&numbers[i], &numbers[i + 1], 1, 1, WAI_PROVE_ABSENT, 0, false};
     }
     wai_prove_view view = {(uint64_t)(count + 1) * 2 * CELL,
                            values,
