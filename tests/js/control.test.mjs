@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile } from '../../harness/index.mjs';
-import { load } from '../../web/wasmai.js';
+import { load, Tensor } from '../../web/wasmai.js';
 import { cli, folderFor, noCompiler } from './cli_support.mjs';
 import { doubleWhile, onnxWithGraphs } from './onnx_graphs.mjs';
 
@@ -34,6 +34,79 @@ test('a loop runs as often as its condition says, run by run', { skip }, async (
       assert.deepEqual([...all.data], doubled.flat());
     }
     await session.close();
+  }
+});
+
+test('dims that stay open, and counts inside a branch, go with conditions', { skip }, async () => {
+  const { bytes } = await compile(doubleWhile('n'), { optimize: true, dims: { n: '1..8' } });
+  const session = await load(bytes);
+  for (const [n, limit, count] of [
+    [4, 25, 3],
+    [1, 25, 5],
+    [8, -1, 1],
+    [2, 25, 4],
+    [2, -1, 1],
+    [3, 100, 6],
+  ]) {
+    const { y, all } = await session.run({
+      x: new Tensor('float32', new Float32Array(n).fill(1), [n]),
+      limit: f(limit),
+    });
+    assert.deepEqual([...y.data], new Array(n).fill(limit < 0 ? -1 : 2 ** count));
+    assert.deepEqual(all.dims, [count, n]);
+    assert.equal(all.data.at(-1), 2 ** count);
+  }
+  await session.close();
+
+  // Then: the sum of the places of what is not zero; how many only the branch knows.
+  const places = onnxWithGraphs({
+    inputs: [
+      ['x', 'float32', ['n']],
+      ['go', 'bool', []],
+    ],
+    outputs: [['y', 'int64', []]],
+    weights: [['seven', 'int64', [], new BigInt64Array([7n])]],
+    nodes: [
+      [
+        'If',
+        ['go'],
+        ['y'],
+        'choose',
+        {
+          then_branch: {
+            outputs: [['sum', 'int64', []]],
+            nodes: [
+              ['NonZero', ['x'], ['at'], 'places'],
+              ['Mul', ['at', 'seven'], ['seven_at'], 'times'],
+              ['ReduceSum', ['seven_at'], ['sum'], 'sum', { keepdims: 0 }],
+            ],
+          },
+          else_branch: {
+            outputs: [['m', 'int64', []]],
+            nodes: [['Neg', ['seven'], ['m'], 'minus']],
+          },
+        },
+      ],
+    ],
+  });
+  for (const n of [6, '1..6']) {
+    const counting = await load((await compile(places, { optimize: true, dims: { n } })).bytes);
+    /** @type {[number[], number, bigint][]} */
+    const rows = [
+      [[1, 0, 1, 1, 0, 1], 1, 70n],
+      [[1, 1, 1, 1, 1, 1], 0, -7n],
+      [[0, 0, 0, 0, 0, 0], 1, 0n],
+      [[0, 1, 0, 0, 0, 0], 0, -7n],
+      [[0, 0, 0, 0, 1, 0], 1, 28n],
+    ];
+    for (const [x, go, wanted] of rows) {
+      const { y } = await counting.run({
+        x: new Tensor('float32', f(...x), [6]),
+        go: new Uint8Array([go]),
+      });
+      assert.equal(y.data[0], wanted, `${n}: ${x} ${go}`);
+    }
+    await counting.close();
   }
 });
 

@@ -18,7 +18,9 @@ const TYPES = { float32: 1, int64: 7, bool: BOOL };
 
 /** [name, dtype, dims]; dims undefined: no shape. */
 function slot([name, dtype, dims]) {
-  const shape = (dims ?? []).flatMap((dim) => bytes(1, number(1, dim)));
+  const shape = (dims ?? []).flatMap((dim) =>
+    bytes(1, typeof dim === 'string' ? string(2, dim) : number(1, dim)),
+  );
   const tensor = [...number(1, TYPES[dtype]), ...(dims ? bytes(2, shape) : [])];
   return [...string(1, name), ...bytes(2, bytes(1, tensor))];
 }
@@ -70,14 +72,14 @@ export function onnxWithGraphs(main, opset = 17) {
 
 /** y doubles x while its sum is below `limit`, at least once; all: every y. A negative limit
  * takes the other branch, with y = -x. */
-export const doubleWhile = () =>
+export const doubleWhile = (/** @type {number | string} */ n = 2) =>
   onnxWithGraphs({
     inputs: [
-      ['x', 'float32', [2]],
+      ['x', 'float32', [n]],
       ['limit', 'float32', []],
     ],
     outputs: [
-      ['y', 'float32', [2]],
+      ['y', 'float32', [n]],
       ['all', 'float32', undefined],
     ],
     weights: [['zero', 'float32', [], new Float32Array([0])]],
@@ -93,12 +95,12 @@ export const doubleWhile = () =>
             inputs: [
               ['i', 'int64', []],
               ['go', 'bool', []],
-              ['s', 'float32', [2]],
+              ['s', 'float32', [n]],
             ],
             outputs: [
               ['on', 'bool', []],
-              ['s2', 'float32', [2]],
-              ['s2', 'float32', [2]],
+              ['s2', 'float32', [n]],
+              ['s2', 'float32', [n]],
             ],
             nodes: [
               ['Add', ['s', 's'], ['s2'], 'double'],
@@ -114,9 +116,9 @@ export const doubleWhile = () =>
         ['y'],
         'choose',
         {
-          then_branch: { outputs: [['n', 'float32', [2]]], nodes: [['Neg', ['x'], ['n'], 'neg']] },
+          then_branch: { outputs: [['n', 'float32', [n]]], nodes: [['Neg', ['x'], ['n'], 'neg']] },
           else_branch: {
-            outputs: [['d', 'float32', [2]]],
+            outputs: [['d', 'float32', [n]]],
             nodes: [['Identity', ['doubled'], ['d'], 'same']],
           },
         },
