@@ -48,7 +48,7 @@ export function rulesOf({ files, workers, strict, trustedTypes }) {
   const suffixes = KINDS.flatMap((kind) =>
     kind.suffix.filter(Boolean).map((suffix) => ({ suffix, headers: headersOfKind(kind, site) })),
   );
-  const exact = files.map((path) => ({ path, headers: headersOf(path, site) }));
+  const exact = [...files].sort().map((path) => ({ path, headers: headersOf(path, site) }));
   const special = exact.filter(({ path, headers }) => {
     const usual = headersOfKind(kindOf(path), site);
     return JSON.stringify(headers) !== JSON.stringify(usual);
@@ -369,14 +369,14 @@ function iis({ exact, other, suffixes }) {
 
 /** @param {Rules} rules */
 function githubPages({ special }) {
-  const worker = special.find(({ headers }) =>
-    headers['Content-Security-Policy'].includes('wasm-unsafe-eval'),
-  );
+  const workers = special
+    .filter(({ headers }) => headers['Content-Security-Policy'].includes('wasm-unsafe-eval'))
+    .map(({ path }) => path);
   return `${NOTE}
 
 GitHub Pages cannot set a header: none, for no file. What follows from that for this folder:
 
-- The worker (${worker?.path ?? 'worker.*.js'}) is served without a Content-Security-Policy. It notices
+- A worker (${workers.join(', ')}) is served without a Content-Security-Policy. It notices
   and refuses to start (code CSP): a model does not run there in \`isolation: 'worker'\`, and that is meant so.
 - A page can only have a <meta http-equiv="Content-Security-Policy"> of its own, where frame-ancestors
   and report-only do nothing. No COOP and COEP, so no threads; no X-Content-Type-Options; no HSTS on a domain of

@@ -12,6 +12,7 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
 import expressServer from 'express';
+import { audit } from '../../harness/audit/index.mjs';
 import { buildDist } from '../../harness/dist.mjs';
 import { compile } from '../../harness/index.mjs';
 import { localCertificate, spkiOf } from '../../harness/server/certificate.mjs';
@@ -174,6 +175,20 @@ for (const name of Object.keys(SERVERS)) {
     assert.ok(!/\d/.test(headers.server ?? ''), 'no version of the server');
   });
 }
+
+for (const name of Object.keys(SERVERS))
+  test(`${name}: the audit over HTTPS finds what it finds in the folder: the demo's own compiler`, async (t) => {
+    const server = serverFor(t, name);
+    if (!server) return;
+    const { findings, facts } = await audit(server.url, { ca: pair.cert });
+    const told = findings.map(({ id, where }) => `${id} ${where.join()}`);
+    const compiler = Object.keys(facts.wasm).find((path) => path.startsWith('compiler.'));
+    assert.deepEqual(told, [
+      `wasm-memory-unbounded ${compiler}: 4 GiB`,
+      `wasm-not-metered ${compiler}`,
+    ]);
+    assert.equal(facts.integrity.files, Object.keys(manifest.files).length);
+  });
 
 test('nginx: the demo runs in Chromium, in its locked worker, and its answer is right', async (t) => {
   const server = serverFor(t, 'nginx');
