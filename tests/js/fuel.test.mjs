@@ -10,6 +10,7 @@ import { buildDist } from '../../harness/dist.mjs';
 import { compile } from '../../harness/index.mjs';
 import { readCertificate } from '../../web/certificate.js';
 import { FUEL_HEADROOM } from '../../web/fuel.js';
+import { FLOAT, onnxFile } from './cli_support.mjs';
 import { stubPackage, writeStubRuntime } from './stub.mjs';
 
 const onnx = readFileSync(
@@ -114,6 +115,32 @@ test('a runtime that loops for ever, in a run or at open, ends by FUEL', async (
   assert.deepEqual([...(await run(1)).y.data], [2, 4, 6, 8]);
   await session.close();
   await assert.rejects(loadStub(stubPackage({ mode: 3 })), { code: 'FUEL' });
+});
+
+test('a package that computes for long, and says that it does not, ends by FUEL at once', async () => {
+  const dims = [1024, 1024];
+  const last = 400; // 2^31 operations each: half a minute and more
+  const compiler = await Compiler.create();
+  const { bytes, error } = compiler.compile(
+    onnxFile({
+      nodes: Array.from({ length: last }, (_, i) => [
+        'MatMul',
+        [i ? `t${i}` : 'x', 'x'],
+        [`t${i + 1}`],
+        `m${i}`,
+      ]),
+      inputs: [['x', FLOAT, dims]],
+      outputs: [[`t${last}`, FLOAT, dims]],
+    }),
+  );
+  assert.equal(error, null);
+  const session = await load(compiler.stateFuel(/** @type {Uint8Array} */ (bytes), 10 ** 6));
+  const feeds = { x: new real.Tensor('float32', new Float32Array(1024 * 1024), dims) };
+  const start = performance.now();
+  for (const options of [{}, { maxFuel: 10 ** 8 }])
+    await assert.rejects(session.run(feeds, options), { code: 'FUEL' });
+  assert.ok(performance.now() - start < 10000, 'it was stopped early');
+  await session.close();
 });
 
 test('a package that states more fuel than there is, is refused', async () => {
