@@ -43,6 +43,38 @@ export function recursive(module, roots) {
   return alive;
 }
 
+/**
+ * Small functions that only code of the module calls, that hold no loop or bulk operation, and that call only
+ * such: each is charged where it is called.
+ * @param {import('./module.mjs').Module} module @param {Node[]} roots @param {Set<number>} cycles
+ * @param {(root: Node, leaves: Map<number, number>) => number} measure
+ * @returns {Map<number, number>} index to cost
+ */
+export function findLeaves(module, roots, cycles, measure) {
+  /** @type {Map<number, number>} */
+  const leaves = new Map();
+  const open = new Set(roots.keys());
+  for (const i of [...cycles, ...module.entries, ...module.listed]) open.delete(i);
+  for (let before = -1; before !== leaves.size; ) {
+    before = leaves.size;
+    for (const i of open) {
+      let simple = true;
+      everyNode(roots[i].body, (node) => {
+        const called = node.op === op.CALL && leaves.has(/** @type {number} */ (node.index));
+        if (!called && NOT_IN_A_LEAF.has(node.op)) simple = false;
+      });
+      if (!simple) continue;
+      open.delete(i);
+      const cost = measure(roots[i], leaves);
+      if (cost <= LEAF_LIMIT) leaves.set(i, cost);
+    }
+  }
+  return leaves;
+}
+
+const LEAF_LIMIT = 256;
+const NOT_IN_A_LEAF = new Set([op.LOOP, op.CALL, op.CALL_INDIRECT, ...op.LENGTHS]);
+
 /** Without those that lead nowhere. @param {Set<number>} nodes @param {Set<number>[]} edges */
 function prune(nodes, edges) {
   const alive = new Set(nodes);

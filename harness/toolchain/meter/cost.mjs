@@ -13,9 +13,12 @@ export const costOf = (code) => (FREE.has(code) ? 0 : 1);
 export const FOLD_LIMIT = 4096;
 const ENDS = new Set([op.BR, op.BR_TABLE, op.RETURN, op.UNREACHABLE]);
 
-/** The most that one pass from the start of a function can cost; sets `cost` of its loops. @param {Node} root */
-export function measure(root) {
-  return Math.max(1, new Stretch().of(root));
+/**
+ * The most that one pass from the start of a function can cost; sets `cost` of its loops.
+ * @param {Node} root @param {Map<number, number>} leaves  what functions cost that are charged where they are called
+ */
+export function measure(root, leaves) {
+  return Math.max(1, new Stretch(leaves).of(root));
 }
 
 /** What a loop adds to what is around it. @param {Node} loop */
@@ -25,6 +28,10 @@ export function folded({ counted, cost = 0 }) {
 }
 
 class Stretch {
+  /** @param {Map<number, number>} leaves */
+  constructor(leaves) {
+    this.leaves = leaves;
+  }
   most = 0;
   /** Cost so far; null where no way leads. @type {number | null} */
   now = 0;
@@ -47,8 +54,9 @@ class Stretch {
   /** @param {Node} node */
   node(node) {
     this.add(costOf(node.op));
+    if (node.op === op.CALL) this.add(this.leaves.get(/** @type {number} */ (node.index)) ?? 0);
     if (node.op === op.LOOP) {
-      node.cost = new Stretch().of(node);
+      node.cost = new Stretch(this.leaves).of(node);
       this.add(folded(node));
     }
     if (node.op === op.BLOCK || node.op === op.IF) this.block(node);

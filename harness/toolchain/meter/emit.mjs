@@ -28,32 +28,39 @@ export const PAGE_SHIFT = 16 - BULK_SHIFT;
  * @property {boolean} recursive  its calls count for the depth
  * @property {boolean} oracle     charge every instruction by itself
  * @property {number} cost   of a pass without loops
+ * @property {Map<number, number>} leaves  functions that are charged where they are called
+ * @property {boolean} leaf  it is one
  */
 
 /** @param {import('./module.mjs').Module} module @param {import('./module.mjs').Func} func @param {Node} root @param {Plan} plan */
 export function emit(module, func, root, plan) {
   const emitter = new Emitter(module, func, plan);
-  emitter.cached = !plan.oracle && wantsCache(root);
+  emitter.cached = !plan.oracle && wantsCache(root, plan.leaves);
   return emitter.function(root);
 }
 
-/** The counter is in a local where a loop charges each iteration and calls nothing. @param {Node} root */
-function wantsCache(root) {
+/** The counter is in a local where a loop charges each iteration and calls nothing that counts. @param {Node} root @param {Map<number, number>} leaves */
+function wantsCache(root, leaves) {
   let wants = false;
   everyNode(root.body, (node) => {
-    if (node.op === op.LOOP && !node.counted && !callsItself(node.body)) wants = true;
+    if (node.op === op.LOOP && !node.counted && !callsItself(node.body, leaves)) wants = true;
   });
   return wants;
 }
 
-/** Whether there are calls among the nodes, other than in loops. @param {Node[] | null | undefined} nodes @returns {boolean} */
-function callsItself(nodes) {
+/** Whether there are calls among the nodes, other than in loops. @param {Node[] | null | undefined} nodes @param {Map<number, number>} leaves @returns {boolean} */
+function callsItself(nodes, leaves) {
   return (nodes ?? []).some(
     (node) =>
-      node.op === op.CALL ||
-      node.op === op.CALL_INDIRECT ||
-      (node.op !== op.LOOP && (callsItself(node.body) || callsItself(node.other))),
+      counts(node, leaves) ||
+      (node.op !== op.LOOP && (callsItself(node.body, leaves) || callsItself(node.other, leaves))),
   );
+}
+
+/** A call of something that changes the counter. @param {Node} node @param {Map<number, number>} leaves */
+function counts(node, leaves) {
+  if (node.op === op.CALL_INDIRECT) return true;
+  return node.op === op.CALL && !leaves.has(/** @type {number} */ (node.index));
 }
 
 class Emitter {
@@ -75,7 +82,7 @@ class Emitter {
     const code = out;
     if (plan.recursive) this.deeper();
     if (this.cached) this.read();
-    if (!plan.oracle) this.charge(() => this.i64(plan.cost));
+    if (!plan.oracle && !plan.leaf) this.charge(() => this.i64(plan.cost));
     // A branch to the function's end goes behind this block, where the counter is written back.
     const wrapped = plan.recursive || this.cached;
     if (wrapped) {
@@ -117,10 +124,10 @@ class Emitter {
       out.put(op.END);
       return;
     }
-    const calls = node.op === op.CALL || node.op === op.CALL_INDIRECT;
+    const calls = counts(node, plan.leaves);
     if (calls && this.cached) this.write();
     if (node.op === op.RETURN) this.leave();
-    if (LENGTHS.has(node.op)) this.length(node.op);
+    if (op.LENGTHS.includes(node.op)) this.length(node.op);
     out.copy(original.subarray(node.at, node.end));
     if (calls && this.cached) this.read();
   }
@@ -311,8 +318,6 @@ class Emitter {
     this.out.put(op.LOCAL_TEE).u32(this.local(name, type));
   }
 }
-
-const LENGTHS = new Set([op.MEMORY_INIT, op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_GROW]);
 
 /**
  * Whether the local certainly reaches the bound before it wraps: the last step lands less than a step

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readBody } from './body.mjs';
 import { MeterError, Writer } from './bytes.mjs';
-import { everyNode, recursive } from './calls.mjs';
+import { everyNode, findLeaves, recursive } from './calls.mjs';
 import { folded, measure } from './cost.mjs';
 import { emit } from './emit.mjs';
 import { countLoops } from './loops.mjs';
@@ -33,7 +33,15 @@ export function meter(bytes, { oracle = false } = {}) {
     if (module.exports.has(name)) throw new MeterError(`it exports ${name}: it is metered already`);
   const roots = module.functions.map((func) => readBody(module, func));
   const cycles = recursive(module, roots);
-  const stats = { functions: roots.length, recursive: cycles.size, counted: 0, folded: 0, each: 0 };
+  const leaves = findLeaves(module, roots, cycles, measure);
+  const stats = {
+    functions: roots.length,
+    recursive: cycles.size,
+    leaves: leaves.size,
+    counted: 0,
+    folded: 0,
+    each: 0,
+  };
   const bodies = module.functions.map((func, i) => {
     const root = roots[i];
     countLoops(root, func, module.types[func.type].params.length);
@@ -42,7 +50,9 @@ export function meter(bytes, { oracle = false } = {}) {
       depth: module.globals + 1,
       recursive: cycles.has(i),
       oracle,
-      cost: measure(root),
+      cost: measure(root, leaves),
+      leaves,
+      leaf: leaves.has(i),
     };
     everyNode(root.body, (node) => {
       if (node.op === op.LOOP) stats[kindOf(node)]++;

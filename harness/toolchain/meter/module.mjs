@@ -22,6 +22,7 @@ const MAX_LOCALS = 10000; // each is followed through the function
  * @property {number} globals
  * @property {boolean} starts  it has a start function
  * @property {Set<string>} exports
+ * @property {Set<number>} entries  functions that the host can call
  * @property {Set<number>} listed  functions that call_indirect can reach
  */
 
@@ -63,6 +64,9 @@ export function readModule(bytes) {
     r.u32();
   });
   const functions = list(CODE, (r, i) => readCode(r, typeOf[i], types));
+  const exported = list(EXPORT, readExport);
+  const start = sections.get(START);
+  const starting = start ? [{ index: new Reader(bytes, start.at, start.end).u32() }] : [];
   return {
     bytes,
     sections,
@@ -70,7 +74,8 @@ export function readModule(bytes) {
     functions,
     globals: list(GLOBAL, readGlobal).length,
     starts: sections.has(START),
-    exports: new Set(list(EXPORT, readExport)),
+    exports: new Set(exported.map(({ name }) => name)),
+    entries: new Set([...exported, ...starting].map(({ index }) => index)),
     listed: new Set(list(ELEMENT, readElements).flat()),
   };
 }
@@ -122,8 +127,8 @@ function readExport(r) {
   if (kind === 1)
     throw new MeterError(`export "${name}": a table, whose entries the host could change`);
   if (kind === 3) throw new MeterError(`export "${name}": a global`);
-  r.u32();
-  return name;
+  const index = r.u32();
+  return { name, index: kind === 0 ? index : -1 };
 }
 
 /** @param {Reader} r */

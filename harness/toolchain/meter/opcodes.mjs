@@ -51,6 +51,9 @@ export const MEMORY_INIT = MISC + 8;
 export const MEMORY_COPY = MISC + 10;
 export const MEMORY_FILL = MISC + 11;
 
+/** Operations that take as long as a number on the stack says. */
+export const LENGTHS = [MEMORY_GROW, MEMORY_INIT, MEMORY_COPY, MEMORY_FILL];
+
 // Control: what they take and leave depends on types, see body.mjs.
 for (const op of [BLOCK, LOOP, IF]) rows(0, 'block', 0, 0, op);
 rows(0, '', 0, 0, UNREACHABLE, NOP, RETURN);
