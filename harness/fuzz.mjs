@@ -107,6 +107,56 @@ function operatorTests() {
     .map((name) => fs.readFileSync(name));
 }
 
+/** A length and its field's number, as protobuf writes them: 7 bits a byte. @param {number} value */
+const varint = (value) =>
+  value < 128 ? [value] : [(value & 127) | 128, ...varint(Math.floor(value / 128))];
+
+/** The number at `at`, and where it ends. @param {Uint8Array} bytes @param {number} at */
+function readVarint(bytes, at) {
+  let value = 0;
+  for (let shift = 1; ; shift *= 128) {
+    const byte = bytes[at++];
+    value += (byte & 127) * shift;
+    if (byte < 128 || at >= bytes.length) return { value, end: at };
+  }
+}
+
+/** A message with every message at `path` (field numbers) replaced by what `leaf` makes of it. All
+ * else stays as it is, what the schema does not know included.
+ * @param {Uint8Array} bytes @param {number[]} path @param {(bytes: Uint8Array) => Uint8Array} leaf */
+function rewrite(bytes, path, leaf) {
+  if (path.length === 0) return leaf(bytes);
+  const parts = [];
+  for (let at = 0; at < bytes.length; ) {
+    const key = readVarint(bytes, at);
+    const wire = key.value & 7;
+    const number = readVarint(bytes, key.end);
+    const end = { 0: number.end, 1: key.end + 8, 2: number.end + number.value, 5: key.end + 4 }[
+      wire
+    ];
+    if (wire === 2 && key.value >> 3 === path[0]) {
+      const inner = rewrite(bytes.subarray(number.end, end), path.slice(1), leaf);
+      parts.push(Uint8Array.from([...varint(key.value), ...varint(inner.length)]), inner);
+    } else parts.push(bytes.subarray(at, end));
+    at = end ?? bytes.length;
+  }
+  return Buffer.concat(parts);
+}
+
+/** Every dim from 2 to 99 of inputs and outputs as a symbol, d2 to d99: models of symbolic dims. */
+function withSymbols(bytes) {
+  const dims = new Set();
+  const open = (dim) => {
+    if (dim.length !== 2 || dim[0] !== 8 || dim[1] < 2 || dim[1] > 99) return dim;
+    dims.add(dim[1]);
+    const name = Buffer.from(`d${dim[1]}`);
+    return Buffer.concat([Uint8Array.from([18, name.length]), name]);
+  };
+  const graphDims = (io) => [7, io, 2, 1, 2, 1]; // graph, value info, type, tensor, shape, dim
+  const inputs = rewrite(bytes, graphDims(11), open);
+  return { bytes: rewrite(inputs, graphDims(12), open), dims: [...dims] };
+}
+
 async function makeSeeds() {
   const models = [
     fs.readFileSync(path.join(projectDir, 'models/digits/digits.onnx')),
@@ -116,6 +166,19 @@ async function makeSeeds() {
   const compiler = await Compiler.create();
   for (const name of targets) fs.mkdirSync(path.join(dir, `corpus-${name}`), { recursive: true });
   let packages = 0;
+  const symbolic = operatorTests().map(withSymbols);
+  symbolic.forEach(({ bytes, dims }, i) => {
+    fs.writeFileSync(path.join(dir, `corpus-onnx/open-${i}`), bytes);
+    for (const open of dims) {
+      const ranges = new Map();
+      for (const dim of dims) ranges.set(`d${dim}`, { min: dim === open ? 1 : dim, max: dim });
+      const request = { optimize: true, dims: ranges };
+      const { bytes: pack } = compiler.compile(bytes, request);
+      if (!pack) continue;
+      fs.writeFileSync(path.join(dir, `corpus-package/open-${i}-${open}`), pack);
+      packages++;
+    }
+  });
   models.forEach((bytes, i) => {
     fs.writeFileSync(path.join(dir, `corpus-onnx/seed-${i}`), bytes);
     /** @type {import('./compiler.mjs').CompileRequest[]} */

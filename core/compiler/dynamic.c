@@ -294,9 +294,10 @@ static bool is_dim(const wai_dynamic *d, const wai_formula *f, const wai_value *
         others = others || f->terms[i].factor != 0;
     }
     return !others && t->factor == 1 && f->constant == 0 && f->divisor == 1 && f->offset == 0 &&
-           f->least == INT32_MIN && f->most == INT32_MAX && t->dims[0].value != WAI_NO_VALUE &&
-           d->values[t->dims[0].value] == value && t->dims[0].axis == axis &&
-           t->dims[1].value == WAI_NO_VALUE && t->dims[2].value == WAI_NO_VALUE;
+           f->modulus == 0 && f->least == INT32_MIN && f->most == INT32_MAX &&
+           t->dims[0].value != WAI_NO_VALUE && d->values[t->dims[0].value] == value &&
+           t->dims[0].axis == axis && t->dims[1].value == WAI_NO_VALUE &&
+           t->dims[2].value == WAI_NO_VALUE;
 }
 
 /* Every axis from its start to its end, whatever the dims are. Examples kept

@@ -78,32 +78,56 @@ static void steps_of(const wai_symbol *symbol, uint32_t *step, uint32_t *low, ui
 /* How many points there are, as far as they can be counted by tests. */
 static uint32_t count_points(const wai_examples *e, uint32_t step) {
     uint64_t points = 1;
-    for (uint32_t s = 0; s < e->symbol_count && points <= WAI_MOST_TESTS; s++) {
+    for (uint32_t s = 0; s < e->symbol_count && points <= e->test_count; s++) {
         uint32_t own_step = step, low, count;
         steps_of(&e->symbols[s], &own_step, &low, &count);
         points *= count;
     }
-    return points <= WAI_MOST_TESTS ? (uint32_t)points : UINT32_MAX;
+    return points <= e->test_count ? (uint32_t)points : UINT32_MAX;
 }
 
-/* Test `t`: all points of few; of many both ends of all ranges, the smallest
- * numbers, then whatever comes. */
+static uint32_t scatter(uint32_t n) {
+    n = (n ^ n >> 16) * 0x7feb352du;
+    n = (n ^ n >> 15) * 0x846ca68bu;
+    return n ^ n >> 16;
+}
+
+/*
+ * The place of test `t` among `count` numbers: both ends, the smallest ones, then in
+ * turn numbers on end, which leave every rest that a stride can leave, and any. The
+ * first symbol has those in order, the others as it comes: so they agree in nothing.
+ */
+static uint32_t test_place(const wai_examples *e, uint32_t t, uint32_t s, uint32_t count) {
+    const uint32_t any = scatter(t * 64 + s + 1);
+    uint32_t row = (e->test_count - 4) / 2;
+    row = row < count ? row : count;
+    if (t < 4) {
+        return (t == 0 ? 0 : t == 1 ? count - 1 : t - 1) % count;
+    }
+    return t % 2 != 0 ? any % count : (count - row) / 2 + (s == 0 ? t / 2 - 2 : any) % row;
+}
+
+/* Test `t`: all points of few. */
 static void test_point(const wai_examples *e, uint32_t t, uint32_t step, uint32_t *point) {
-    uint32_t rest = t;
+    uint32_t rest = t, ranges = 0;
     const bool all = count_points(e, step) != UINT32_MAX;
     for (uint32_t s = 0; s < e->symbol_count; s++) {
-        uint32_t own_step = step, low, count, place;
+        uint32_t own_step = step, low, count;
         steps_of(&e->symbols[s], &own_step, &low, &count);
-        if (all) {
-            place = rest % count;
-            rest /= count;
-        } else if (t < 4) {
-            place = t == 0 ? 0 : t == 1 ? count - 1 : t - 1;
-        } else {
-            place = (uint32_t)((t * 31u + s * 7u + 1) * 2654435761u >> 3);
-        }
-        point[s] = (low + place % count) * own_step;
+        const uint32_t place = all ? rest % count : test_place(e, t, ranges, count);
+        rest /= count;
+        ranges += is_range(&e->symbols[s]);
+        point[s] = (low + place) * own_step;
     }
+}
+
+/* Tests by what the import of one costs: weights, and nodes. */
+static uint32_t count_tests(const wai_graph *graph) {
+    const uint64_t cost = graph->param_count + 1000ull * graph->node_count + 1;
+    const uint64_t tests = 24000000 / cost;
+    return tests < WAI_LEAST_TESTS  ? WAI_LEAST_TESTS
+           : tests > WAI_MOST_TESTS ? WAI_MOST_TESTS
+                                    : (uint32_t)tests;
 }
 
 /* ---- one example ---- */
@@ -236,6 +260,7 @@ static finding explore(wai_examples *e, wai_graph *graph, const uint32_t *point,
     const uint64_t form = hashes != NULL ? wai_trace_form(&example) : 0;
     if (hashes != NULL && first->hashes == NULL) {
         e->value_count = example.value_count;
+        e->test_count = count_tests(&example);
         e->varies = wai_arena_array(graph->arena, e->value_count, sizeof *e->varies);
         first->hashes = wai_arena_array(graph->arena, e->value_count, sizeof *first->hashes);
         first->form = form;
@@ -281,7 +306,7 @@ static wai_status find_tests(wai_examples *e, wai_graph *graph, reference *first
     const uint32_t points = has_range(e) ? count_points(e, step) : 0;
     wai_diag ignored = {0};
     e->first_test = e->count;
-    for (uint32_t t = 0; t < WAI_MOST_TESTS && t < points && graph->status == WAI_OK; t++) {
+    for (uint32_t t = 0; t < e->test_count && t < points && graph->status == WAI_OK; t++) {
         uint32_t *point = new_point(e, graph);
         if (point == NULL) {
             break;

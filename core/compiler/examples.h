@@ -20,7 +20,8 @@
  * numbers, multiples, ends, ones. */
 #define WAI_LEAST_EXAMPLES 5u
 #define WAI_FIRST_EXAMPLES 7u
-#define WAI_MOST_TESTS     12u
+#define WAI_MOST_TESTS     96u /* of a small model; WAI_LEAST_TESTS of a large one */
+#define WAI_LEAST_TESTS    12u
 #define WAI_MOST_EXAMPLES  (WAI_FIRST_EXAMPLES + WAI_MOST_TESTS)
 
 typedef struct wai_examples {
@@ -32,6 +33,7 @@ typedef struct wai_examples {
     uint32_t *points[WAI_MOST_EXAMPLES];
     wai_trace traces[WAI_MOST_EXAMPLES];
     uint32_t count;
+    uint32_t test_count; /* how many to try: that depends on what one costs */
     uint32_t first_test; /* examples from here on are tests                 */
     uint32_t sure_count; /* from here on, tests with dims of 1 or 0, where the same
                             may be written otherwise                        */

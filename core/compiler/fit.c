@@ -170,6 +170,38 @@ static bool fit_lower_cut(const fitter *f, const series *w, const series *x, wai
     return fit_cut(f, w, x, false, out);
 }
 
+/* w = floor((constant + what (-x) leaves modulo m) / divisor), not below 0: the pads of
+ * SAME, all or one half of them. */
+static bool fit_period(const fitter *f, const series *w, const series *x, wai_formula *out) {
+    for (uint32_t try = 0; try < 2 * 7; try++) {
+        const int64_t divisor = 1 + try % 2, modulus = 2 + try / 2; /* strides */
+        uint32_t top = 0; /* above 0 there, so that nothing is held */
+        for (uint32_t k = 1; k < f->count; k++) {
+            top = w->at[k] > w->at[top] ? k : top;
+        }
+        for (int64_t rest = 0; rest < divisor; rest++) {
+            const int64_t constant =
+                w->at[top] * divisor + rest - (modulus - x->at[top] % modulus) % modulus;
+            uint32_t k = 0;
+            for (; k < f->count; k++) {
+                const int64_t sum = constant + (modulus - x->at[k] % modulus) % modulus;
+                if (w->at[k] != (sum < 0 ? 0 : sum / divisor)) {
+                    break;
+                }
+            }
+            if (k == f->count && w->at[top] > 0 && constant == (int32_t)constant) {
+                *out = constant_formula((int32_t)constant);
+                out->terms[0].factor = -1;
+                out->modulus = (uint32_t)modulus;
+                out->divisor = (uint32_t)divisor;
+                out->least = 0;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* w = factor * product + constant. */
 static bool fit_product(const fitter *f, const series *w, const series *product, wai_formula *out) {
     return fit_line(f, w, product, out) && out->divisor == 1;
@@ -332,7 +364,8 @@ static bool search(fitter *f, const series *w, uint32_t before, wai_formula *out
            search_products(f, w, 2, out) || search_two(f, w, false, out) ||
            search_products(f, w, 3, out) || search_one(f, w, fit_steps, out) ||
            search_one(f, w, fit_upper_cut, out) || search_one(f, w, fit_lower_cut, out) ||
-           search_two(f, w, true, out) || find_far(f, before, w, out);
+           search_one(f, w, fit_period, out) || search_two(f, w, true, out) ||
+           find_far(f, before, w, out);
 }
 
 /* ---- words ---- */
@@ -409,7 +442,10 @@ static wai_status fit_word(fitter *f, const wai_node *node, uint32_t index, uint
     wai_formula formula, over;
     const bool quotient = kind == WAI_FIELD_F32;
     bool found = false;
-    for (uint32_t turn = 0; turn < 2 && !found; turn++) {
+    /* Where dims are 1, the same axes may be told otherwise: that says nothing. */
+    const bool tells_axes =
+        strcmp(name, "axes") == 0 || strcmp(name, "axis") == 0 || strcmp(name, "perm") == 0;
+    for (uint32_t turn = 0; turn < (tells_axes ? 2 : 1) && !found; turn++) {
         f->count = turn == 0 ? f->e->count : f->e->sure_count;
         if (turn != 0 && is_constant(f, &w)) {
             break;
@@ -421,7 +457,7 @@ static wai_status fit_word(fitter *f, const wai_node *node, uint32_t index, uint
     const bool constant = !found && is_constant(f, &w);
     f->count = f->e->count;
     if (constant) {
-        return WAI_OK; /* where dims are 1 the same was written otherwise */
+        return WAI_OK;
     }
     if (!found) {
         f->graph->scope = node->name;

@@ -16,7 +16,7 @@ bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count) {
 }
 
 bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *out) {
-    int64_t sum = f->constant;
+    int64_t sum = 0;
     for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
         int64_t product = f->terms[t].factor;
         for (uint32_t i = 0; i < WAI_FORMULA_FACTORS && product != 0; i++) {
@@ -29,6 +29,11 @@ bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *
         }
         sum += product;
     }
+    if (f->modulus != 0) {
+        sum %= f->modulus;
+        sum += sum < 0 ? f->modulus : 0;
+    }
+    sum += f->constant;
     const int64_t divisor = f->divisor & ~WAI_FORMULA_EXACT, rest = sum % divisor;
     int64_t quotient = sum / divisor;
     quotient -= rest < 0; /* down, as the divisor is positive */

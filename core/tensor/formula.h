@@ -4,6 +4,8 @@
  *
  *     floor((constant + sum of factor * product of dims) / divisor) + offset
  *
+ * or with what a modulus leaves of the sum in its place (pads that follow a stride),
+ *
  * held between least and most. That is enough for what shapes are computed by:
  * sums (past + present), products (heads * batch), parts of an axis, windows that
  * slide, and cuts (the first 50, if there are as many).
@@ -34,6 +36,7 @@ typedef struct wai_formula {
     uint32_t divisor; /* not 0; with WAI_FORMULA_EXACT: nothing may be left over */
     int32_t offset;
     int32_t least, most;
+    uint32_t modulus; /* 0: none; else the sum becomes 0 .. modulus - 1          */
 } wai_formula;
 
 #define WAI_FORMULA_EXACT 0x80000000u

@@ -196,6 +196,59 @@ static inline void fuzz_carry(wai_session *session, wai_diag *diag) {
     }
 }
 
+/* Numbers of a sequence that the package itself starts. */
+static inline uint32_t fuzz_next(uint32_t *random) {
+    *random ^= *random << 13;
+    *random ^= *random >> 17;
+    *random ^= *random << 5;
+    return *random;
+}
+
+/* Other dims for every symbolic axis, mostly one number per symbol and in its range;
+ * what is refused leaves the dims as they are. */
+static inline void fuzz_resize(wai_session *session, uint32_t *random, wai_diag *diag) {
+    const uint32_t round = fuzz_next(random);
+    for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
+        wai_axis axes[WAI_MAX_RANK];
+        wai_tensor input;
+        if (wai_session_input(session, i, &input) != WAI_OK ||
+            wai_session_axes(session, i, axes) != WAI_OK) {
+            abort();
+        }
+        for (uint32_t k = 0; k < input.rank; k++) {
+            const wai_axis *axis = &axes[k];
+            uint32_t own = round ^ (axis->symbol != NULL ? (uint8_t)axis->symbol[0] : 0);
+            own = fuzz_next(random) % 16 == 0 ? fuzz_next(random) : own;
+            input.dims[k] = fuzz_next(random) % 32 == 0
+                                ? axis->max + 1 - 2 * (own & 1)
+                                : axis->min + own % (axis->max - axis->min + 1);
+        }
+        fuzz_judge(wai_session_resize(session, i, input.dims, diag), diag);
+    }
+}
+
+/* Some more runs at other dims, carrying between them. False: a run failed. */
+static inline bool fuzz_run_resized(wai_session *session, wai_bytes package, wai_diag *diag) {
+    uint32_t random = 0x9e3779b9u;
+    for (size_t i = 0; i < package.size; i++) {
+        random = (random ^ package.data[i]) * 16777619u;
+    }
+    random |= 1;
+    for (int round = 0; round < 6; round++) {
+        fuzz_resize(session, &random, diag);
+        const wai_status status = fuzz_run(session, diag);
+        fuzz_judge(status, diag);
+        wai_tensor tensor;
+        if (wai_session_input(session, 0, &tensor) == WAI_ERR_STATE) {
+            return false;
+        }
+        if (status == WAI_OK && round % 2 == 1) {
+            fuzz_carry(session, diag);
+        }
+    }
+    return true;
+}
+
 /* Open and run under the memory limit. `package` must be aligned. */
 static inline wai_status fuzz_open_and_run(wai_bytes package, wai_diag *diag) {
     fuzz_memory memory = {0, 0};
@@ -209,6 +262,7 @@ static inline wai_status fuzz_open_and_run(wai_bytes package, wai_diag *diag) {
         fuzz_judge(status, diag);
         if (status == WAI_OK) {
             fuzz_carry(session, diag);
+            fuzz_run_resized(session, package, diag);
         }
     }
     wai_session_close(session);

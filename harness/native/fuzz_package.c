@@ -70,9 +70,10 @@ static uint32_t section_word(const uint8_t *data, size_t size, uint32_t kind, ui
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
-    static const uint8_t kinds[] = {WAI_SECTION_VALUES, WAI_SECTION_VALUES, WAI_SECTION_STEPS,
-                                    WAI_SECTION_STEPS,  WAI_SECTION_STEPS,  WAI_SECTION_IO,
-                                    WAI_SECTION_DATA};
+    static const uint8_t kinds[] = {WAI_SECTION_VALUES, WAI_SECTION_VALUES,  WAI_SECTION_STEPS,
+                                    WAI_SECTION_STEPS,  WAI_SECTION_STEPS,   WAI_SECTION_IO,
+                                    WAI_SECTION_DATA,   WAI_SECTION_DYNAMIC, WAI_SECTION_DYNAMIC,
+                                    WAI_SECTION_DYNAMIC};
     uint32_t state = seed * 2654435761u + 1;
     if (size < 512 || next(&state, 32) == 0) {
         size = LLVMFuzzerMutate(data, size, max_size);
