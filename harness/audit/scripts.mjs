@@ -19,7 +19,8 @@ const BLOB = /["'`]blob:|createObjectURL\s*\(/g;
 const ADDRESS = /["'`](https?:\/\/[^\s"'`\\)<>]+)/g;
 /** Names of XML, and what can never be a host (RFC 2606). */
 const NO_ADDRESS = /^https?:\/\/(www\.w3\.org\/|[^/]*\.invalid(\/|$))/;
-const LOADED = /\.(?:m?js|wasm)(?:[?#]|$)|\/\/(?:cdn\.|[^/]*jsdelivr|[^/]*unpkg|[^/]*cdnjs)/;
+/** Files that are loaded, hosts called so, and the folders of packages: /npm/, name@1.2 */
+const LOADED = /\.(?:m?js|wasm)(?:[?#]|$)|\/\/cdn\.|\/npm\/|@\d+\./;
 
 /** @param {string} text @returns {Promise<{ id: string, detail: string }[]>} */
 export async function scanScript(text) {

@@ -68,7 +68,9 @@ test('a folder without weakness has no finding', async (t) => {
 /** Finding -> files that have it, in a site that has nothing else. @type {Record<string, Record<string, string>>} */
 const FILES = {
   'script-blob': { 'page.js': 'new Worker(URL.createObjectURL(new Blob(["x"])));' },
-  'script-cdn': { 'page.js': 'import("https://cdn.example.org/ort.js");' },
+  'script-cdn': {
+    'page.js': 'import("https://other.example.org/ort.js"); x = "https://b.example/x@1.2/";',
+  },
   'script-absolute-url': { 'page.js': 'navigator.sendBeacon("https://count.example.org/x");' },
   'html-inline-script': { 'index.html': '<!doctype html><script>alert(1)</script>' },
   'html-no-integrity': { 'index.html': '<script src="https://other.example/x.js"></script>' },
