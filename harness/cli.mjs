@@ -11,7 +11,18 @@ import { createIo } from './io.mjs';
 
 // In the order of --help. Loaded when asked for, so that one command does not
 // pay for the others' libraries.
-export const COMMANDS = ['compile', 'check', 'inspect', 'run', 'build', 'serve', 'audit'];
+export const COMMANDS = [
+  'compile',
+  'check',
+  'inspect',
+  'run',
+  'build',
+  'serve',
+  'audit',
+  'keygen',
+  'sign',
+  'verify',
+];
 
 const BAD_INPUT = 1;
 const BAD_COMMAND_LINE = 2;

@@ -12,6 +12,7 @@ import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { runtimeForPackages } from './model_runtime.mjs';
 import { headerFiles } from './server/hosts.mjs';
+import { companion, signFolder } from './signing.mjs';
 import { meteredFile } from './toolchain/link_runtime.mjs';
 import { meter } from './toolchain/meter/index.mjs';
 
@@ -63,6 +64,8 @@ function hashedName(file, bytes) {
  * @property {boolean} [secure]      strict page policy; only pinned packages load, on a metered runtime
  * @property {boolean} [demo]        add the demo site
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
+ * @property {{ key: import('node:crypto').KeyObject, version?: number } | null} [sign]  manifest and packages;
+ *   without it a package keeps the signature that is beside it
  * @property {string} [runtime]      another runtime wasm (tests)
  * @property {(text: string) => void} [onStep]
  * @property {(text: string) => void} [onNote]   what did not go as asked, and why
@@ -75,6 +78,7 @@ export async function buildDist(options) {
     models = [],
     secure = false,
     demo = false,
+    sign = null,
     maxHeapMB = DEFAULT_CAP_MB,
     onStep = () => {},
   } = options;
@@ -91,8 +95,10 @@ export async function buildDist(options) {
   const packages = {};
   /** @type {Map<string, Uint8Array>} */
   const contents = new Map();
+  /** @type {Map<string, Uint8Array>} */
+  const toSign = new Map();
   for (const model of models) {
-    const bytes = await readPackage(model, maxHeapMB);
+    const bytes = await readPackageFile(model, maxHeapMB);
     const name = `models/${safeName(basename(model))}`;
     if (packages[name])
       throw new WasmAIError(
@@ -104,6 +110,9 @@ export async function buildDist(options) {
     packages[name] = { file, sha384: sha384(bytes) };
     put(file, bytes);
     contents.set(model, bytes);
+    toSign.set(file, bytes);
+    const signature = sign ? null : await companion(bytes, `${model}.jws`, basename(name));
+    if (signature) put(`${file}.jws`, signature);
   }
   const chosen = await chooseRuntime(options, contents);
   const runtime = await (secure ? readMetered(options, chosen.file) : readRuntime(chosen.file));
@@ -138,6 +147,7 @@ export async function buildDist(options) {
   onStep('manifest and header files');
   const policy = secure ? 'strict' : 'literal';
   const served = [...files.keys(), 'manifest.json'];
+  if (sign) served.push(...[...toSign.keys(), 'manifest.json'].map((path) => `${path}.jws`));
   for (const [name, text] of Object.entries(
     headerFiles({ files: served, workers, strict: secure, trustedTypes }),
   ))
@@ -155,11 +165,17 @@ export async function buildDist(options) {
     packages,
     files: Object.fromEntries(
       [...files]
+        .filter(([path]) => !path.endsWith('.jws')) // prove themselves, and may be made anew
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([path, bytes]) => [path, { size: bytes.length, sha384: sha384(bytes) }]),
     ),
   };
-  put('manifest.json', `${JSON.stringify(manifest, null, 2)}\n`);
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  put('manifest.json', text);
+  if (sign) {
+    toSign.set('manifest.json', Buffer.from(text));
+    for (const [path, signature] of signFolder(toSign, sign)) put(path, signature.text);
+  }
 
   try {
     for (const [path, bytes] of files) {
@@ -186,7 +202,8 @@ async function checkTarget(target, out) {
     const { format, loader, files } = JSON.parse(
       await readFile(join(target, 'manifest.json'), 'utf8'),
     );
-    if (format === 1 && loader === 'wasmai.js') return [...Object.keys(files), 'manifest.json'];
+    if (format === 1 && loader === 'wasmai.js')
+      return [...Object.keys(files), 'manifest.json'].flatMap((path) => [path, `${path}.jws`]);
   } catch {
     // said below
   }
@@ -257,7 +274,7 @@ async function readMetered(options, path) {
 }
 
 /** The same checks that the loader will make, before it is shipped. */
-async function readPackage(path, maxHeapMB) {
+export async function readPackageFile(path, maxHeapMB = DEFAULT_CAP_MB) {
   const bytes = await readBytes(path);
   const { packageSize, ...rest } = readCertificate(bytes, path);
   if (packageSize !== bytes.length) {

@@ -1,5 +1,6 @@
 // Reading and writing whole files with errors that name the file.
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { WasmAIError } from '../web/errors.js';
@@ -31,6 +32,15 @@ export async function readBytes(path) {
     return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
   } catch (error) {
     throw fileError(path, error, 'read');
+  }
+}
+
+/** @param {string} path */
+export function isFolder(path) {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // reading it as a file says why
   }
 }
 

@@ -6,6 +6,7 @@ import { checkDims, dimMap } from './dims.mjs';
 import { measureFuel } from './fuel.mjs';
 import { countOps } from './graph_text.mjs';
 
+export { signPackage } from './signing.mjs';
 export { WasmAIError };
 
 /**
@@ -37,7 +38,7 @@ export { WasmAIError };
  */
 
 const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB', 'maxIterations'];
-const LATER_OPTIONS = ['calibrate', 'sign', 'encrypt'];
+const LATER_OPTIONS = ['calibrate', 'encrypt'];
 
 /**
  * Compile one ONNX model to a package. Throws WasmAIError.
@@ -102,6 +103,13 @@ function checkOptions(options) {
   }
   for (const key of Object.keys(options)) {
     if (KNOWN_OPTIONS.includes(key) || options[key] === undefined) continue;
+    if (key === 'sign') {
+      throw new WasmAIError(
+        'UNSUPPORTED',
+        key,
+        'sign the bytes with signPackage(bytes, { key, name })',
+      );
+    }
     if (LATER_OPTIONS.includes(key)) {
       throw new WasmAIError('UNSUPPORTED', key, 'not in this version; leave the option out');
     }

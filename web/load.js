@@ -1,6 +1,6 @@
 /**
  * load(): from a URL, a Response, a stream or bytes to an open session. Reads,
- * checks the digest, checks the memory that the package asks for, and only then
+ * checks signature and digest, checks the memory that the package asks for, and only then
  * lets anything be compiled.
  */
 
@@ -11,6 +11,7 @@ import { WasmAIError } from './errors.js';
 import { abortedError, WorkerClient } from './rpc.js';
 import { startDirectRunner, startWorkerRunner } from './runners.js';
 import { checkNames, checkSignal, Session } from './session.js';
+import { checkSigned, readProof, signatureInfo, trustOf } from './signature.js';
 import { describeSource, inNode, openUrl, readPackage } from './sources.js';
 
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
@@ -19,8 +20,6 @@ import { describeSource, inNode, openUrl, readPackage } from './sources.js';
 /** Options that this release refuses, each with its reason: never ignored.
  * @type {Record<string, string>} */
 const LATER = {
-  publicKey:
-    'signatures come with a later release; the digest in the package and pinned digests (sha384) are checked today',
   decryptionKey: 'encrypted packages come with a later release',
 };
 
@@ -30,6 +29,10 @@ const OPTIONS = [
   'threads',
   'maxHeapMB',
   'sha384',
+  'publicKey',
+  'minVersion',
+  'signature',
+  'packageName',
   'signal',
   'onProgress',
   ...Object.keys(LATER),
@@ -37,22 +40,31 @@ const OPTIONS = [
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const { isolation, capMB, signal, onProgress, sha384 } = checkOptions(options);
+  const { isolation, capMB, signal, onProgress, sha384, trust } = checkOptions(options);
   const variant = chooseVariant();
-  const origin = describeSource(source, sha384);
+  const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
   const direct = isolation === 'none';
 
-  // Three things at once: the package comes in, the worker starts, the runtime comes in.
+  // All at once: package and signature come in, the worker starts, the runtime comes in.
   /** @type {Promise<WorkerClient> | undefined} */
   const started = direct ? undefined : WorkerClient.start(assets.worker, signal);
   started?.catch(() => {});
   const runtimeComing = fetchRuntime(variant);
   runtimeComing.catch(() => {});
+  const proofComing = trust && readProof(trust, origin);
+  proofComing?.catch(() => {});
   try {
-    const { bytes, certificate } = await readPackage(origin, capMB, signal, onProgress);
+    const { bytes, certificate, proof } = await readPackage(
+      origin,
+      capMB,
+      signal,
+      onProgress,
+      proofComing,
+    );
     const total = certificate.packageSize;
     onProgress({ loaded: total, total, phase: 'verify' });
+    if (proof) await checkSigned(proof, bytes, origin.where);
     await verifyPackage(bytes, origin);
     const runtime = await runtimeComing;
     if (signal?.aborted) throw abortedError(origin.where);
@@ -67,7 +79,13 @@ export async function load(source, options = {}) {
     };
     const start = direct ? startDirectRunner : startWorkerRunner;
     const runner = await start(parts, signal, started);
-    const facts = { variant, isolation, peakBytes: certificate.peakSize, certificate };
+    const facts = {
+      variant,
+      isolation,
+      peakBytes: certificate.peakSize,
+      certificate,
+      signature: signatureInfo(proof),
+    };
     const session = new Session({ runner, start, parts, facts });
     onProgress({ loaded: total, total, phase: 'ready' });
     return session;
@@ -162,6 +180,7 @@ function checkOptions(options) {
     capMB: Math.min(maxHeapMB ?? Infinity, assets.maxHeapMB),
     onProgress: report,
     sha384: sha384?.toLowerCase() ?? null,
+    trust: trustOf(options),
   };
 }
 

@@ -66,7 +66,7 @@ export class Session {
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts,
-   *   facts: Pick<SessionInfo, 'variant' | 'isolation' | 'peakBytes' | 'certificate'> }} opened
+   *   facts: Pick<SessionInfo, 'variant' | 'isolation' | 'peakBytes' | 'certificate' | 'signature'> }} opened
    */
   constructor({ runner, start, parts, facts }) {
     this.inputs = runner.inputs;

@@ -5,63 +5,75 @@
 import { assets } from './assets.js';
 import { DIGEST_SIZE, HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
 import { WasmAIError } from './errors.js';
+import { signedName } from './jws.js';
 import { abortedError } from './rpc.js';
 
 /** @typedef {{ stream: ReadableStream<Uint8Array> } | { bytes: Uint8Array }} Opened */
-/** @typedef {{ where: string, sha384: string | null, open: () => Promise<Opened> }} Source */
+/**
+ * @typedef {object} Source
+ * @property {string} where
+ * @property {string | null} sha384
+ * @property {URL | null} url      its real address, null where it has none
+ * @property {string | null} name  its plain file name, which its signature must be for
+ * @property {() => Promise<Opened>} open
+ */
 
 export const inNode =
   typeof globalThis.process === 'object' && typeof globalThis.process?.versions?.node === 'string';
 
 /**
  * Which kind of source this is, what to call it in errors, and which digest it must have.
- * @param {any} source @param {string | null} sha384 @returns {Source}
+ * @param {any} source @param {string | null} sha384
+ * @param {boolean} signed  a signature by a trusted key is asked for
+ * @returns {Source}
  */
-export function describeSource(source, sha384) {
+export function describeSource(source, sha384, signed) {
   const required = (/** @type {string} */ where, /** @type {string | null} */ pinned) => {
     const digest = sha384 ?? pinned;
-    if (assets.secure && !digest) {
+    if (assets.secure && !digest && !signed) {
       throw new WasmAIError(
         'INTEGRITY',
         where,
         'this loader was built with --secure and takes only packages that it was built with ' +
-          '(wasm-ai build --model), or whose digest the caller gives as sha384',
+          '(wasm-ai build --model), whose signature is by a given publicKey, or whose digest the ' +
+          'caller gives as sha384',
       );
     }
     return digest;
   };
+  const unnamed = (/** @type {string} */ where, /** @type {() => Promise<Opened>} */ open) => ({
+    where,
+    sha384: required(where, null),
+    url: null,
+    name: null,
+    open,
+  });
   if (typeof source === 'string' || source instanceof URL) {
     const asked = resolve(source);
     const { url, pinned } = pinOf(asked);
     return {
       where: asked.href,
       sha384: required(asked.href, pinned),
+      url,
+      name: nameOf(asked),
       open: () => openUrl(url, asked.href),
     };
   }
   if (typeof Response === 'function' && source instanceof Response) {
     const where = source.url || 'Response';
-    const pinned = source.url ? pinOf(new URL(source.url)).pinned : null;
-    return { where, sha384: required(where, pinned), open: async () => streamOf(source, where) };
+    const open = async () => streamOf(source, where);
+    if (!source.url) return unnamed(where, open);
+    const { url, pinned } = pinOf(new URL(source.url));
+    return { where, sha384: required(where, pinned), url, name: nameOf(url), open };
   }
-  if (typeof ReadableStream === 'function' && source instanceof ReadableStream) {
-    return {
-      where: 'stream',
-      sha384: required('stream', null),
-      open: async () => ({ stream: source }),
-    };
-  }
+  if (typeof ReadableStream === 'function' && source instanceof ReadableStream)
+    return unnamed('stream', async () => ({ stream: source }));
   if (ArrayBuffer.isView(source)) {
     const view = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    return { where: 'bytes', sha384: required('bytes', null), open: async () => ({ bytes: view }) };
+    return unnamed('bytes', async () => ({ bytes: view }));
   }
-  if (source instanceof ArrayBuffer) {
-    return {
-      where: 'bytes',
-      sha384: required('bytes', null),
-      open: async () => ({ bytes: new Uint8Array(source) }),
-    };
-  }
+  if (source instanceof ArrayBuffer)
+    return unnamed('bytes', async () => ({ bytes: new Uint8Array(source) }));
   throw new WasmAIError(
     'ARGUMENT',
     'load',
@@ -90,6 +102,16 @@ function pinOf(asked) {
       return { url, pinned: sha384 };
   }
   return { url: asked, pinned: null };
+}
+
+/** What `wasm-ai sign` calls the file at this address. @param {URL} url */
+function nameOf({ pathname }) {
+  const last = pathname.slice(pathname.lastIndexOf('/') + 1);
+  try {
+    return signedName(decodeURIComponent(last));
+  } catch {
+    return signedName(last);
+  }
 }
 
 /** @param {URL} url @param {string} where */
@@ -151,22 +173,32 @@ async function readNodeFile(url, where) {
 /**
  * All bytes of the package in a buffer of our own, of the size that its header
  * says; refuses by header before the rest is read.
+ * @template Proof
  * @param {Source} source @param {number} capMB @param {AbortSignal | undefined} signal
  * @param {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
+ * @param {Promise<Proof> | null} proof  of its signature: a bad one ends the download
  */
-export async function readPackage({ where, open }, capMB, signal, onProgress) {
+export async function readPackage({ where, open }, capMB, signal, onProgress, proof) {
+  /** @type {Promise<never>} */
   const aborted = new Promise((_, reject) => {
     signal?.addEventListener('abort', () => reject(abortedError(where)), { once: true });
   });
   aborted.catch(() => {});
   const opened = await Promise.race([open(), aborted]);
+  // Only now: where package and signature are both missing, the address is wrong.
+  /** @type {Promise<never>} */
+  const refused = new Promise((_, reject) => {
+    proof?.catch(reject);
+    aborted.catch(reject);
+  });
+  refused.catch(() => {});
   /** @type {{ next(): Promise<Uint8Array | null>, cancel(): void }} */
   const chunks = 'bytes' in opened ? once(opened.bytes) : chunksOf(opened.stream, where);
   try {
     /** @type {Uint8Array} */
     let head = new Uint8Array(0);
     while (head.length < HEADER_SIZE + DIGEST_SIZE) {
-      const chunk = await Promise.race([chunks.next(), aborted]);
+      const chunk = await Promise.race([chunks.next(), refused]);
       if (!chunk) break;
       head = head.length === 0 ? chunk : join(head, chunk);
     }
@@ -178,7 +210,7 @@ export async function readPackage({ where, open }, capMB, signal, onProgress) {
     for (
       let chunk = /** @type {Uint8Array | null} */ (head);
       chunk;
-      chunk = await Promise.race([chunks.next(), aborted])
+      chunk = await Promise.race([chunks.next(), refused])
     ) {
       if (chunk.length > size - loaded) {
         throw new WasmAIError(
@@ -198,7 +230,11 @@ export async function readPackage({ where, open }, capMB, signal, onProgress) {
         `truncated: the header says ${size} bytes, but there are ${loaded}`,
       );
     }
-    return { bytes, certificate: readCertificate(bytes, where) }; // of our own copy
+    return {
+      bytes,
+      certificate: readCertificate(bytes, where), // of our own copy
+      proof: await Promise.race([proof, refused]),
+    };
   } catch (error) {
     chunks.cancel();
     throw error;

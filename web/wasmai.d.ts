@@ -132,6 +132,16 @@ export interface Progress {
   phase: 'download' | 'verify' | 'open' | 'ready';
 }
 
+/** What a trusted key has signed. */
+export interface SignatureInfo {
+  readonly name: string;
+  /** Keep the highest one you saw and give it as minVersion, and no older package comes back. */
+  readonly version: number;
+  readonly signedAt: Date;
+  /** RFC 7638 thumbprint of the key, as `wasm-ai keygen` prints it. */
+  readonly keyId: string;
+}
+
 export interface LoadOptions {
   /** 'worker' is the default in browsers, 'none' (no isolation) in Node. 'frame' comes later. */
   isolation?: 'worker' | 'none' | 'frame';
@@ -143,8 +153,23 @@ export interface LoadOptions {
   maxHeapMB?: number;
   /** The SHA-384 that the whole package must have, hexadecimal. */
   sha384?: string;
-  /** Comes later. */
-  publicKey?: CryptoKey;
+  /**
+   * Ed25519, from `importPublicKey`; several while keys change. The package must have a signature by
+   * one of them beside it (NAME.wai.jws, made by `wasm-ai sign`), checked before anything is compiled.
+   */
+  publicKey?: CryptoKey | readonly CryptoKey[];
+  /** With publicKey: refuse a package that was signed with a lower version. Default 0. */
+  minVersion?: number;
+  /**
+   * With publicKey: the text of the .jws file, or a URL object that says where it is. Default: at the
+   * package's address with .jws at its end; bytes and streams have none.
+   */
+  signature?: string | URL;
+  /**
+   * With publicKey: the file name that was signed. Default: the last part of the package's address;
+   * for bytes and streams any.
+   */
+  packageName?: string;
   /** Comes later. */
   decryptionKey?: CryptoKey;
   signal?: AbortSignal;
@@ -183,6 +208,8 @@ export interface SessionInfo {
   /** In use now. */
   readonly memoryBytes: number;
   readonly certificate: Certificate;
+  /** null when no publicKey was given. */
+  readonly signature: SignatureInfo | null;
   readonly runs: number;
   /** Of the last run, measured beside the wasm; null before the first. */
   readonly lastMs: number | null;
@@ -208,7 +235,13 @@ export interface Session {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Open a package. Its digest is checked before anything is compiled. */
+/**
+ * The text of a public key in PEM -> a key for `load`. Throws UNSUPPORTED where the engine has no
+ * Ed25519 (it needs Chromium 137, Firefox 129, Safari 17 or Node 20).
+ */
+export function importPublicKey(pem: string): Promise<CryptoKey>;
+
+/** Open a package. Its signature, if publicKey is given, and its digest are checked before anything is compiled. */
 export function load(
   source: string | URL | Response | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView,
   options?: LoadOptions,

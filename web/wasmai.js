@@ -8,4 +8,5 @@
 
 export { WasmAIError } from './errors.js';
 export { load } from './load.js';
+export { importPublicKey } from './signature.js';
 export { Tensor } from './tensors.js';

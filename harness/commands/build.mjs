@@ -3,7 +3,8 @@ import { WasmAIError } from '../../web/errors.js';
 import { readConfig } from '../config.mjs';
 import { buildDist } from '../dist.mjs';
 import { bytesText, tableText } from '../io.mjs';
-import { collect } from './options.mjs';
+import { keyIdOf, readPrivateKey } from '../signing.mjs';
+import { collect, signedVersion } from './options.mjs';
 
 export const name = 'build';
 export const summary = 'make the folder to deploy: loader, worker, runtime, packages, headers';
@@ -24,6 +25,8 @@ export function configure(command) {
       '--secure',
       'strict page policy with Trusted Types; the loader takes only pinned packages, and runs have a budget of instructions',
     )
+    .option('--sign <key>', 'sign manifest and packages with this private key, PEM')
+    .option('--signed-version <N>', 'of the signatures, only grows (default: the time)')
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
     .option('-o, --output <dir>', 'folder to write', 'dist');
@@ -49,6 +52,8 @@ export async function run(_args, options, io) {
   if (config.MEMORY_HARDENING)
     io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
 
+  const version = signedVersion(options.signedVersion);
+  const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
   const out = options.output ?? 'dist';
   const steps = options.demo ? 4 : 3;
   const bar = io.progress('building', steps);
@@ -63,6 +68,7 @@ export async function run(_args, options, io) {
       secure: Boolean(options.secure),
       demo: Boolean(options.demo),
       maxHeapMB: config.MAX_HEAP_SIZE,
+      sign: key && { key, version },
       onStep: (text) => bar.update(done++, text),
       onNote: (text) => notes.push(text),
     });
@@ -70,11 +76,13 @@ export async function run(_args, options, io) {
     bar.done();
   }
   for (const note of notes) io.talk(note);
-  io.json({ output: out, ...manifest });
+  const signed = key && { version, keyId: keyIdOf(key) };
+  io.json({ output: out, signed, ...manifest });
   const rows = Object.entries(manifest.files)
     .filter(([path]) => !path.startsWith('headers/'))
     .map(([path, { size }]) => [path, bytesText(size)]);
   io.out(`${io.paint('bold', out)}\n${tableText(rows, [1])}`);
+  if (signed) io.out(`signed  version ${signed.version}, key ${signed.keyId}`);
   io.talk(
     `Serve it with \`wasm-ai serve ${out}\`; header files for other hosts are in ${out}/headers.`,
   );

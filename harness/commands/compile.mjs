@@ -1,11 +1,13 @@
 // compile MODEL.onnx: ONNX to a package.
+import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
 import { readConfig } from '../config.mjs';
 import { readBytes, writeWhole } from '../files.mjs';
 import { compile } from '../index.mjs';
 import { bytesText, tableText } from '../io.mjs';
-import { collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
+import { nameToSign, readPrivateKey, signFile } from '../signing.mjs';
+import { collect, parseDims, refuseLater, signedVersion, wholeNumber } from './options.mjs';
 
 export const name = 'compile';
 export const summary = 'compile an ONNX model to a package';
@@ -16,7 +18,6 @@ wasm-ai compile model.onnx --max-heap 128 --json`;
 
 const LATER = {
   calibrate: 'it belongs to --quantize int8',
-  sign: 'compile without it and compare the SHA-384 that `wasm-ai inspect` prints',
   encrypt: 'compile without it',
 };
 
@@ -28,7 +29,7 @@ export function configure(command) {
     .option(
       '--secure',
       'today: recorded in the report only; packages always run on the deterministic runtime with memory ' +
-        'fixed by the certificate, and `build --secure` meters it. Memory hardening and signatures come later',
+        'fixed by the certificate, and `build --secure` meters it. Memory hardening comes later',
     )
     .option('--dim <name=N>', 'a symbolic dim: name=8, name=1..8 or input[axis]=8; repeat', collect)
     .option(
@@ -41,7 +42,8 @@ export function configure(command) {
       'f16: round weights to float16, half the package, more peak memory (int8 and int4 are not in this version)',
     )
     .option('--calibrate <dir>', 'not in this version')
-    .option('--sign <key>', 'not in this version')
+    .option('--sign <key>', 'sign the package (to OUT.wai.jws) with this private key, PEM')
+    .option('--signed-version <N>', 'of the signature, only grows (default: the time)')
     .option('--encrypt <keyfile>', 'not in this version');
 }
 
@@ -54,6 +56,8 @@ export async function run([model], options, io) {
   if (config.MEMORY_HARDENING) {
     io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
   }
+  const version = signedVersion(options.signedVersion);
+  const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
   const output = options.output ?? `${basename(model).replace(/\.onnx$/i, '')}.wai`;
   if (resolve(output) === resolve(model)) {
     throw new WasmAIError('ARGUMENT', output, 'this would overwrite the model');
@@ -73,14 +77,19 @@ export async function run([model], options, io) {
     });
     bar.update(2, `writing ${bytesText(bytes.length)}`);
     await writeWhole(output, bytes);
+    const signature =
+      key && signFile(bytes, { kind: 'package', name: nameToSign(output), key, version });
+    if (signature) await writeWhole(`${output}.jws`, signature.text);
     bar.done();
-    print(output, report, io);
+    print(output, report, signature, io);
   } finally {
     bar.done();
   }
 }
 
-function print(output, report, io) {
+function print(output, report, signature, io) {
+  if (!signature && existsSync(`${output}.jws`))
+    io.talk(`note: ${output}.jws is from before; \`wasm-ai sign\` makes it anew`);
   for (const { name: dim, value, bound } of report.dims) {
     if (!bound)
       io.talk(
@@ -95,7 +104,8 @@ function print(output, report, io) {
   }
   if (report.fuelNote)
     io.talk(`note: fuel per inference is not known (${report.fuelNote}); runs need maxFuel`);
-  io.json({ output, ...report });
+  const { claims: signed = null, keyId = null } = signature ?? {};
+  io.json({ output, ...report, signature: signed && { ...signed, keyId } });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);
   io.out(`${io.paint('bold', output)}
 ${tableText(rows, [1])}
@@ -104,5 +114,5 @@ params         ${report.params}
 MFLOP          ${report.mflop.toFixed(2)}
 package        ${bytesText(report.packageBytes)}
 peak memory    ${bytesText(report.peakBytes)}
-fuel           ${report.fuelPerInference ?? 'not known'} per inference`);
+fuel           ${report.fuelPerInference ?? 'not known'} per inference${signed ? `\nsigned         version ${signed.version}, key ${keyId}` : ''}`);
 }

@@ -2,6 +2,7 @@
 // in this version: those are refused by name, never ignored.
 import { WasmAIError } from '../../web/errors.js';
 import { dimMap } from '../dims.mjs';
+import { versionOfNow } from '../signing.mjs';
 
 /** For commander: collect a repeatable option. */
 export const collect = (value, list = []) => [...list, value];
@@ -42,6 +43,12 @@ export function refuseLater(options, later) {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     throw new WasmAIError('UNSUPPORTED', flag, `not in this version; ${instead}`);
   }
+}
+
+/** `--signed-version N`, and the time where it is left out. @param {string} [text] */
+export function signedVersion(text) {
+  if (text === undefined) return versionOfNow();
+  return wholeNumber(text, '--signed-version', 0, Number.MAX_SAFE_INTEGER);
 }
 
 /** A whole number within bounds. */

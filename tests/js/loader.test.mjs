@@ -156,7 +156,7 @@ test('options that this release does not have are refused by name, never ignored
   const bytes = stubPackage();
   const refused = [
     [{ isolation: 'frame' }, 'UNSUPPORTED'],
-    [{ publicKey: {} }, 'UNSUPPORTED'],
+    [{ publicKey: {} }, 'ARGUMENT'],
     [{ decryptionKey: {} }, 'UNSUPPORTED'],
     [{ threads: 4 }, 'UNSUPPORTED'],
     [{ isolation: 'worker' }, 'UNSUPPORTED'],

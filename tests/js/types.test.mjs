@@ -13,7 +13,7 @@ function check(source) {
   try {
     writeFileSync(
       join(folder, 'use.ts'),
-      `import { load, Tensor, WasmAIError } from '../../web/wasmai.js';\n${source}`,
+      `import { importPublicKey, load, Tensor, WasmAIError } from '../../web/wasmai.js';\n${source}`,
     );
     const options = [
       '--noEmit',
@@ -53,7 +53,11 @@ test('the use in the documentation compiles', () => {
     try { await load(new Uint8Array(4)); } catch (error) { if (error instanceof WasmAIError && error.code === 'INTEGRITY') console.log(error.where); }
     const { enhanced } = await session.run({ frame: new Float32Array(4) }, { carry: { state: 'stateN' }, outputs: ['enhanced'] });
     session.reset();
-    await using other = await load(new Response());
+    const publicKey = await importPublicKey('-----BEGIN PUBLIC KEY-----');
+    await using other = await load(new Response(), { publicKey: [publicKey], minVersion: 7, signature: new URL('x.jws', 'y:/'), packageName: 'm.wai' });
+    await using signed = await load('m.wai', { publicKey });
+    const version: number = signed.info.signature?.version ?? 0;
+    console.log(version, signed.info.signature?.signedAt.getTime());
     console.log(names, first, enhanced.dims, other.info.peakBytes, session.info.certificate.flopCount);
     await session.close();
     export {};
@@ -64,6 +68,7 @@ test('the use in the documentation compiles', () => {
 test('wrong use does not', () => {
   for (const source of [
     "await load('x', { isolate: 'worker' });",
+    "await load('x', { publicKey: 'key.pem' });",
     "new Tensor('flaot32', new Float32Array(1));",
     "const s = await load('x'); s.run({ x: 'text' });",
     "const s = await load('x'); s.info.runs = 3;",
