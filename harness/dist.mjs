@@ -146,8 +146,8 @@ export async function buildDist(options) {
 
   onStep('manifest and header files');
   const policy = secure ? 'strict' : 'literal';
-  const served = [...files.keys(), 'manifest.json'];
-  if (sign) served.push(...[...toSign.keys(), 'manifest.json'].map((path) => `${path}.jws`));
+  // No rule names a signature: the header files are the same before `wasm-ai sign` and after.
+  const served = [...files.keys(), 'manifest.json'].filter((path) => !path.endsWith('.jws'));
   for (const [name, text] of Object.entries(
     headerFiles({ files: served, workers, strict: secure, trustedTypes }),
   ))

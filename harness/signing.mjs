@@ -185,11 +185,21 @@ export async function companion(bytes, file, name) {
     if (error.code === 'ENOENT') return null;
     throw fileError(file, error, 'read');
   });
-  if (text === null) return null;
-  const claims = readClaims(parseJws(text, file), file);
-  checkClaims(claims, { kind: 'package', name, minVersion: 0 }, file);
-  checkContent(claims, bytes.length, sha384(bytes), file);
+  if (text !== null) claimsFor(bytes, text, { file, kind: 'package', name });
   return text;
+}
+
+/**
+ * What a signature claims of these bytes, whoever made it: no key is asked.
+ * @param {Uint8Array} bytes @param {string} text
+ * @param {{ file: string, kind: Claims['kind'], name: string | null }} of
+ */
+export function claimsFor(bytes, text, { file, kind, name }) {
+  const jws = parseJws(text, file);
+  const claims = readClaims(jws, file);
+  checkClaims(claims, { kind, name, minVersion: 0 }, file);
+  checkContent(claims, bytes.length, sha384(bytes), file);
+  return { ...claims, keyId: jws.keyId };
 }
 
 /** @param {string} file */

@@ -64,7 +64,13 @@ export const FINDINGS = {
   'package-unsigned': {
     severity: 'low',
     allows: 'whoever can replace the file chooses the model: its own digest proves no origin',
-    fix: 'ship it by `wasm-ai build --model`, which pins it in the loader, or give load() its sha384',
+    fix: 'sign it (`wasm-ai sign`), ship it by `wasm-ai build --model`, which pins it in the loader, or give load() its sha384',
+  },
+  'signature-mismatch': {
+    severity: 'high',
+    allows:
+      'this signature is not of the file beside it: a page that asks for one refuses the file',
+    fix: 'deploy file and signature of one build together, or `wasm-ai sign` again',
   },
   'package-over-cap': {
     severity: 'medium',

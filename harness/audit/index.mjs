@@ -1,10 +1,11 @@
 // The audit: a site, a wasm file or a package -> facts and findings. Which findings there are says findings.mjs.
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { DIGEST_SIZE, readCertificate } from '../../web/certificate.js';
 import { WasmAIError } from '../../web/errors.js';
 import { readBytes } from '../files.mjs';
 import { headerFiles } from '../server/hosts.mjs';
+import { claimsFor, nameToSign } from '../signing.mjs';
 import { FINDINGS, HOST_WORDS, SEVERITIES } from './findings.mjs';
 import {
   allowsEval,
@@ -90,9 +91,27 @@ async function inspectTarget(target, options, report) {
     report.facts.wasm = { [target]: inspectWasm(target, bytes, report) };
     return 'wasm';
   }
-  report.facts.packages = { [target]: inspectPackage(target, bytes, options, report) };
-  report.add('package-unsigned', target);
+  const signature = await readFile(`${target}.jws`).catch(() => null);
+  const facts = inspectPackage(target, bytes, signature, options, report);
+  report.facts.packages = { [target]: facts };
+  if (!signature) report.add('package-unsigned', target);
   return 'package';
+}
+
+/**
+ * What the signature beside a file says; whether its key is trusted is for `wasm-ai verify`.
+ * @param {string} path @param {Uint8Array} bytes @param {Uint8Array | null | undefined} signature
+ * @param {'package' | 'manifest'} kind @param {Report} report
+ */
+function inspectSignature(path, bytes, signature, kind, report) {
+  if (!signature) return null;
+  const text = Buffer.from(signature).toString('latin1');
+  try {
+    return claimsFor(bytes, text, { file: path, kind, name: nameToSign(path) });
+  } catch {
+    report.add('signature-mismatch', `${path}.jws`);
+    return null;
+  }
 }
 
 /** @param {string} path @param {Uint8Array<ArrayBuffer>} bytes @param {Report} report */
@@ -123,8 +142,11 @@ function inspectWasm(path, bytes, report) {
   };
 }
 
-/** @param {string} path @param {Uint8Array} bytes @param {{ maxHeapMB?: number }} options @param {Report} report */
-function inspectPackage(path, bytes, { maxHeapMB = 4096 }, report) {
+/**
+ * @param {string} path @param {Uint8Array} bytes @param {Uint8Array | null | undefined} signature
+ * @param {{ maxHeapMB?: number }} options @param {Report} report
+ */
+function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, report) {
   const certificate = readCertificate(bytes, path);
   const end = bytes.length - DIGEST_SIZE;
   const digest = Buffer.from(bytes.subarray(end)).toString('hex');
@@ -132,7 +154,11 @@ function inspectPackage(path, bytes, { maxHeapMB = 4096 }, report) {
     report.add('package-damaged', path);
   if (certificate.peakSize > maxHeapMB * 1048576)
     report.add('package-over-cap', path, `${certificate.peakSize} bytes, ${maxHeapMB} MiB allowed`);
-  return { ...certificate, sha384: sha384(bytes), signature: null };
+  return {
+    ...certificate,
+    sha384: sha384(bytes),
+    signature: inspectSignature(path, bytes, signature, 'package', report),
+  };
 }
 
 /** @param {import('./site.mjs').Site} site @param {Report} report */
@@ -144,13 +170,19 @@ async function inspectSite(site, report) {
   for (const path of missing) report.add('integrity-missing-file', path);
   for (const [path, file] of files) {
     if (manifest && path.startsWith('headers/')) continue; // for the host, not for visitors
-    if (/(^|\/)(id_[a-z0-9]+|[^/]+\.(pem|key|p12|pfx)|\.env[^/]*)$/i.test(path))
+    if (/(^|\/)(id_[a-z0-9]+|[^/]+(?<!\.pub)\.(pem|key|p12|pfx)|\.env[^/]*)$/i.test(path))
       report.add('exposed-key', path);
     else if (/(^|\/)\.(?!well-known\/)/.test(path)) report.add('exposed-hidden', path);
     if (path.endsWith('.map')) report.add('exposed-map', path);
     if (/\.wasm$/i.test(path)) report.facts.wasm[path] = inspectWasm(path, file.bytes, report);
     if (/\.wai$/i.test(path))
-      report.facts.packages[path] = inspectPackage(path, file.bytes, {}, report);
+      report.facts.packages[path] = inspectPackage(
+        path,
+        file.bytes,
+        files.get(`${path}.jws`)?.bytes,
+        {},
+        report,
+      );
     const isScript = /\.[cm]?js$/i.test(path);
     const isWorker = workers.has(path) || (!manifest && isScript && /worker/i.test(path));
     const isPage =
@@ -293,7 +325,13 @@ function inspectIntegrity({ kind, files, manifest }, report) {
   report.facts.integrity = {
     files: names.length,
     secure: Boolean(manifest.secure),
-    signature: null,
+    signature: inspectSignature(
+      'manifest.json',
+      files.get('manifest.json')?.bytes ?? new Uint8Array(),
+      files.get('manifest.json.jws')?.bytes,
+      'manifest',
+      report,
+    ),
   };
 }
 

@@ -95,7 +95,13 @@ function factsText({ wasm = {}, packages = {}, certificate, integrity }) {
   }
   for (const [path, { peakSize, stepCount }] of Object.entries(packages))
     rows.push([path, `package, peak ${peakSize} bytes, ${stepCount} steps`]);
-  if (integrity) rows.push(['manifest', `${integrity.files} files with SHA-384, not signed`]);
+  if (integrity) {
+    const { files, signature } = integrity;
+    const signed = signature
+      ? `, signed: version ${signature.version}, key ${signature.keyId}`
+      : '';
+    rows.push(['manifest', `${files} files with SHA-384${signed}`]);
+  }
   if (certificate)
     rows.push(['certificate', `${certificate.days} days left, by ${certificate.issuer}`]);
   return rows.length ? tableText(rows) : '';

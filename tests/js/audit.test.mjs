@@ -1,5 +1,6 @@
 // `wasm-ai audit`: each finding is provoked by something that has just this weakness; what has none is clean.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
@@ -11,7 +12,7 @@ import wabt from 'wabt';
 import { FINDINGS, HOST_WORDS, SEVERITIES } from '../../harness/audit/findings.mjs';
 import { audit } from '../../harness/audit/index.mjs';
 import { buildDist } from '../../harness/dist.mjs';
-import { compile } from '../../harness/index.mjs';
+import { compile, signPackage } from '../../harness/index.mjs';
 import { serveFolder } from '../../harness/server/app.mjs';
 import { localCertificate } from '../../harness/server/certificate.mjs';
 import { headersOf, strictPolicy, WORKER_POLICY } from '../../harness/server/policies.mjs';
@@ -218,13 +219,36 @@ test('packages: origin, damage, memory', async () => {
   assert.ok(idsOf(seen(await audit(file, { maxHeapMB: 16 }))).includes('package-over-cap'));
 });
 
+test('signatures: a package with its own, one with another, a folder signed whole', {
+  skip: noCompiler,
+}, async (t) => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const key = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const file = join(folderFor(t), 'signed.wai');
+  writeFileSync(file, stubPackage());
+  writeFileSync(`${file}.jws`, signPackage(stubPackage(), { key, name: file, version: 7 }));
+  const { findings, facts } = await audit(file);
+  assert.deepEqual(findings, []);
+  assert.equal(facts.packages[file].signature.version, 7);
+  writeFileSync(file, stubPackage({ extra: 80 }));
+  assert.deepEqual(idsOf(seen(await audit(file))), ['signature-mismatch']);
+
+  const out = await secureDist(t, { key: privateKey, version: 7 });
+  writeFileSync(join(out, 'us.pub.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
+  const signed = await audit(out);
+  assert.deepEqual(signed.findings, []);
+  assert.equal(signed.facts.integrity.signature.version, 7);
+  writeFileSync(join(out, 'manifest.json.jws'), readFileSync(`${file}.jws`));
+  assert.deepEqual(idsOf(await audit(out)), ['signature-mismatch']);
+});
+
 /** A --secure folder with a page of somebody's own. */
-async function secureDist(t) {
+async function secureDist(t, sign = /** @type {any} */ (null)) {
   const home = folderFor(t);
   const model = join(home, 'digits.wai');
   writeFileSync(model, (await compile(readFileSync(DIGITS), { optimize: true })).bytes);
   const out = join(home, 'dist');
-  await buildDist({ out, models: [model], secure: true });
+  await buildDist({ out, models: [model], secure: true, sign });
   writeFileSync(join(out, 'index.html'), GOOD['index.html']);
   writeFileSync(join(out, 'page.js'), 'import { load } from "./wasmai.js";\nload;');
   return out;
