@@ -38,10 +38,13 @@ export function usesOf(text) {
     if (op === 'conv2d' && param('group_in') === '1' && param('group_out') === '1') {
       uses.parts.add('depthwise');
     }
+    // Counts that values decide; symbolic dims are below.
+    if (param('limit') !== undefined) uses.parts.add('live');
     const raw = weighted.has(op) && param('packed') !== '1';
     if (raw) uses.parts.add('raw_weights');
     if (raw || packing.has(op)) uses.parts.add('packing');
   }
+  if (/^range %/m.test(text)) uses.parts.add('live');
   return uses;
 }
 

@@ -9,3 +9,7 @@ bool wai_has_depthwise(void) {
 bool wai_has_raw_weights(void) {
     return true;
 }
+
+bool wai_has_live(void) {
+    return true;
+}

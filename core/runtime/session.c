@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "ops/parts.h"
 #include "package/format.h"
 #include "package/read.h"
 #include "plan/prove.h"
@@ -166,6 +167,11 @@ static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
         return status;
     }
     s->is_live = wai_live_wanted(&s->program);
+    if (s->is_live && !wai_has_live()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "session",
+                        "the model has dims that change from run to run, which this runtime was "
+                        "linked without");
+    }
     status = s->is_live ? wai_live_open(&s->live, &s->program, s->steps, &s->pool, diag)
                         : wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
     s->pool.sealed = true;

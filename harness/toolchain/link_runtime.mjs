@@ -17,7 +17,7 @@ const tables = {
   reductions: { def: 'ops/reduce.def', row: 'WAI_REDUCE', source: 'ops/reduce_kernel.c' },
 };
 /** What wasm/without_PART.c stands in for. */
-const parts = ['depthwise', 'raw_weights', 'packing'];
+const parts = ['depthwise', 'raw_weights', 'packing', 'live'];
 /** Functions and constants of a shorter table's file that no row names any more. */
 const moreFlags = ['-Wno-unused-function', '-Wno-unused-const-variable'];
 
@@ -118,10 +118,10 @@ function meterSources() {
     .map((name) => path.join(folder, name));
 }
 
-/** The linker's flags for a file of stand-ins: each `__wrap_NAME(void);` and each `NEVER(NAME`. */
+/** The linker's flags for a file of stand-ins: each `__wrap_NAME(void);` and each `NEVER(NAME`, `NEVER_INT(NAME`. */
 function wraps(/** @type {string} */ file) {
   const names = fs
     .readFileSync(file, 'utf8')
-    .matchAll(/^(?:.*\b__wrap_(\w+)\(void\);|NEVER\((\w+),)/gm);
+    .matchAll(/^(?:.*\b__wrap_(\w+)\(void\);|NEVER(?:_INT)?\((\w+),)/gm);
   return [...names].map(([, asked, never]) => `--wrap=${asked ?? never}`);
 }

@@ -158,6 +158,31 @@ test('kinds of reduce, raw weights and depthwise kernels are there for who needs
   }
 });
 
+test('dims that change are there for who needs them', { skip }, async (t) => {
+  const folder = folderFor(t);
+  const chain = onnxFile({
+    nodes: [['Softmax', ['x'], ['y'], 'softmax']],
+    inputs: [['x', FLOAT, ['n', 4]]],
+    outputs: [['y', FLOAT, ['n', 4]]],
+  });
+  const { bytes } = await compile(chain, { optimize: true, dims: { n: '1..8' } });
+  const file = join(folder, 'open.wai');
+  writeFileSync(file, bytes);
+  const { runtime } = await build(folder, file);
+  assert.deepEqual(answers(runtime, bytes), answers(full, bytes));
+  const linked = await linkModelRuntime({
+    operators: ['softmax'],
+    functions: [],
+    reductions: [],
+    parts: [],
+  });
+  assert.ok(linked, 'the toolchain is there');
+  assert.throws(() => open(readFileSync(linked), bytes), {
+    code: 'UNSUPPORTED',
+    message: /dims that change from run to run/,
+  });
+});
+
 test('two models get one runtime for both', { skip }, async (t) => {
   const folder = folderFor(t);
   const a = await packageIn(folder, 'a', chainOf('Tanh'));
@@ -252,4 +277,6 @@ output %2 f32[1] "y"`;
   assert.deepEqual(partsOf('fully_connected', 'packed=0'), ['raw_weights', 'packing']);
   assert.deepEqual(partsOf('deconv2d', 'packed=1'), ['packing']);
   assert.deepEqual(partsOf('matmul', ''), ['packing']);
+  assert.deepEqual(partsOf('unique', 'limit=0 axis=0 sorted=1'), ['live']);
+  assert.deepEqual([...usesOf(`${text}\nrange %0[0] = "n" 1..8\n`).parts], ['live']);
 });

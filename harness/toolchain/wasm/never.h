@@ -3,6 +3,11 @@
 #pragma clang diagnostic ignored "-Wc23-extensions"
 #pragma clang diagnostic ignored "-Wunused-parameter"
 
+#define NEVER_INT(name, ...)                                                                       \
+    int __wrap_##name(__VA_ARGS__);                                                                \
+    int __wrap_##name(__VA_ARGS__) {                                                               \
+        __builtin_trap();                                                                          \
+    }
 #define NEVER(name, ...)                                                                           \
     void __wrap_##name(__VA_ARGS__);                                                               \
     void __wrap_##name(__VA_ARGS__) {                                                              \
