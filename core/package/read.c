@@ -393,6 +393,41 @@ static bool uses_are_valid(const wai_program *p) {
     return good;
 }
 
+/* Whether the formula reads only what is there before step `step`: values that
+ * no step writes, or an earlier one. `writers`: per value the step behind it. */
+static bool is_known_at(const wai_formula *f, const uint32_t *writers, uint32_t step) {
+    for (uint32_t t = 0; t < WAI_FORMULA_TERMS; t++) {
+        for (uint32_t i = 0; i < WAI_FORMULA_FACTORS; i++) {
+            const uint32_t value = f->terms[t].dims[i].value;
+            if (value != WAI_NO_VALUE && writers[value] > step) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static wai_status check_order(reader *r, const wai_program *p) {
+    uint32_t *writers = wai_pool_array(r->pool, p->use_count > 0 ? p->value_count : 0, 4);
+    if (writers == NULL) {
+        return no_memory(r);
+    }
+    for (uint32_t i = 0; p->use_count > 0 && i < p->step_count; i++) {
+        for (uint32_t k = 0; k < p->steps[i].out_count; k++) {
+            writers[p->steps[i].out[k]] = i + 1;
+        }
+    }
+    for (uint32_t i = 0; i < p->use_count; i++) {
+        const wai_program_use *u = &p->uses[i];
+        if (!is_known_at(&p->formulas[u->formula], writers, u->step) ||
+            (u->over != WAI_FORMAT_ABSENT &&
+             !is_known_at(&p->formulas[u->over], writers, u->step))) {
+            return REFUSE(r, p->steps[u->step].where, "its dims follow from a later step's");
+        }
+    }
+    return WAI_OK;
+}
+
 static wai_status read_reserves(reader *r, wai_program *p, wai_cursor *c) {
     uint32_t count;
     const uint32_t *words = read_list(c, &count, 2, p->value_count);
@@ -434,8 +469,7 @@ static wai_status read_dynamic(reader *r, wai_program *p) {
     if (!axes_are_valid(p) || !uses_are_valid(p)) {
         return REFUSE(r, "dynamic", "an axis, a formula or its use is damaged");
     }
-    status = read_reserves(r, p, &c);
-    if (status != WAI_OK) {
+    if ((status = check_order(r, p)) != WAI_OK || (status = read_reserves(r, p, &c)) != WAI_OK) {
         return status;
     }
     p->guards = read_list(&c, &p->guard_count, 2, p->step_count);
