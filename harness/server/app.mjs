@@ -183,7 +183,8 @@ export async function serveFolder(options) {
         (server) =>
           new Promise((done) => {
             server.close(() => done(undefined));
-            server.closeAllConnections();
+            // closeAllConnections leaves those that are not through their TLS handshake.
+            for (const socket of clients.sockets) socket.destroy();
           }),
       ),
     );

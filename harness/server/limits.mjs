@@ -47,6 +47,8 @@ export class Clients {
     this.now = now;
     /** @type {Map<string, { open: number, tokens: number, at: number }>} */
     this.known = new Map();
+    /** @type {Set<import('node:net').Socket>} those too that have not said a word yet */
+    this.sockets = new Set();
   }
 
   /** @param {string | undefined} address */
@@ -81,7 +83,11 @@ export class Clients {
     const client = this.find(socket.remoteAddress);
     if (client.open >= this.limits.perAddress) return false;
     client.open++;
-    socket.once('close', () => client.open--);
+    this.sockets.add(socket);
+    socket.once('close', () => {
+      client.open--;
+      this.sockets.delete(socket);
+    });
     return true;
   }
 

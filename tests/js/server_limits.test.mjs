@@ -138,6 +138,15 @@ test('a client that does not read, or reads drop by drop, loses its connection',
   }
 });
 
+test('closing does not wait for clients that say nothing', { timeout: 8000 }, async () => {
+  const server = await serveFolder({ folder, port: 0, host: '127.0.0.1', ...pair });
+  const silent = [server.port, server.redirectPort].map((port) => connect(port, '127.0.0.1'));
+  for (const socket of silent) await opened(socket);
+  const ends = silent.map(closed);
+  await server.close(); // within the handshake's ten seconds
+  await Promise.all(ends);
+});
+
 test('one address has so many connections and no more; they come back', async (t) => {
   const server = await served(t, { perAddress: 4 });
   const held = [];
