@@ -193,7 +193,7 @@ export interface RunOptions {
   deadlineMs?: number;
   /**
    * With the metered runtime (`wasm-ai build --secure`): the fuel that this run may use, about one
-   * unit per instruction. When left out, four times what the certificate states. Beyond it the
+   * unit per instruction. When left out, four times what the certificate states, or 2^36 if that states none. Beyond it the
    * run is rejected with FUEL; the next one starts afresh.
    */
   maxFuel?: number;

@@ -103,7 +103,9 @@ function print(output, report, signature, io) {
     );
   }
   if (report.fuelNote)
-    io.talk(`note: fuel per inference is not known (${report.fuelNote}); runs need maxFuel`);
+    io.talk(
+      `note: fuel per inference is not known (${report.fuelNote}); runs have a fixed budget, or maxFuel`,
+    );
   const { claims: signed = null, keyId = null } = signature ?? {};
   io.json({ output, ...report, signature: signed && { ...signed, keyId } });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);
