@@ -50,17 +50,7 @@ static wai_status make_graph(wai_graph *graph, wai_bytes onnx, const wai_compile
 static uint64_t count_flops(const wai_graph *graph) {
     uint64_t total = 0;
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
-        const wai_type *in[16] = {NULL};
-        if (node->op->flops == NULL || node->in_count > 16) {
-            total += wai_type_count(&node->out[0]->type);
-            continue;
-        }
-        for (uint32_t i = 0; i < node->in_count; i++) {
-            in[i] = node->in[i] != NULL ? &node->in[i]->type : NULL;
-        }
-        wai_type out = node->out[0]->type;
-        wai_signature signature = {node->params, in, node->in_count, &out, 1, node->name, NULL};
-        total += node->op->flops(&signature);
+        total += wai_node_flops(node);
     }
     return total;
 }

@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "compiler/examples.h"
 #include "compiler/fit.h"
 #include "ops/emit.h"
 
-#define MOST_CORNERS 16u
+/* Symbols whose ends are tried in all combinations; of more, all least and all
+ * largest. */
+#define MOST_COMBINED 4u
 
 /* What one size is at every corner and in every example, as one number. */
 typedef struct measured {
@@ -109,15 +112,10 @@ static wai_status name_symbols(maker *m) {
 /* ---- apply ---- */
 
 static wai_status set_word(maker *m, const wai_formula_use *use) {
-    int32_t value = 0, over = 1;
-    bool good = wai_formula_evaluate(&m->dynamic->formulas[use->formula], m->types, &value);
-    if (use->over != WAI_NO_FORMULA) {
-        good = good && wai_formula_evaluate(&m->dynamic->formulas[use->over], m->types, &over);
-    }
-    const float quotient = (float)value / (float)over;
-    memcpy((uint8_t *)use->node->params + 4 * (size_t)use->word,
-           use->over != WAI_NO_FORMULA ? (const void *)&quotient : (const void *)&value, 4);
-    if (!good) {
+    const wai_formula *formulas = m->dynamic->formulas;
+    const wai_formula *over = use->over != WAI_NO_FORMULA ? &formulas[use->over] : NULL;
+    uint32_t *words = use->node->params;
+    if (!wai_formula_word(&formulas[use->formula], over, m->types, &words[use->word])) {
         m->graph->scope = use->node->name;
         return wai_graph_fail(m->graph, WAI_ERR_LIMIT,
                               "a number that follows from dims is too large, or no whole one");
@@ -195,13 +193,13 @@ static wai_status compare(maker *m, const uint32_t *point) {
     return WAI_OK;
 }
 
-static void note_sizes(maker *m) {
+/* `reached`: the types are those of a point of the ranges. */
+static void note_sizes(maker *m, bool reached) {
     for (uint32_t i = 0; i < m->dynamic->value_count; i++) {
         const uint64_t size = wai_type_size(&m->types[i]);
         measured *s = &m->sizes[i];
-        s->largest = size > s->largest ? size : s->largest;
-        s->hash = (s->hash ^ size) * 1099511628211u;
-        s->hash ^= s->hash >> 29;
+        s->largest = reached && size > s->largest ? size : s->largest;
+        s->hash = wai_hash(s->hash, size);
     }
 }
 
@@ -211,7 +209,7 @@ static wai_status try_point(maker *m, const uint32_t *point, bool compared) {
         const wai_diag why = g->diag != NULL ? *g->diag : (wai_diag){0};
         return blame(m, point, &why, g->status);
     }
-    note_sizes(m);
+    note_sizes(m, true);
     return compared ? compare(m, point) : WAI_OK;
 }
 
@@ -220,8 +218,7 @@ static wai_status try_point(maker *m, const uint32_t *point, bool compared) {
 static wai_status try_corners(maker *m) {
     wai_graph *g = m->graph;
     const uint32_t symbols = m->dynamic->symbol_count;
-    const uint32_t corners =
-        (1u << (symbols < 4 ? symbols : 4)) <= MOST_CORNERS && symbols <= 4 ? 1u << symbols : 2;
+    const uint32_t corners = symbols <= MOST_COMBINED ? 1u << symbols : 2;
     for (uint32_t i = 0; i < m->examples.odd_count && g->status == WAI_OK; i++) {
         try_point(m, m->examples.odd_points[i], true);
     }
@@ -262,15 +259,7 @@ static void note_examples(maker *m) {
                 cell += m->types[number].rank;
             }
         }
-        for (uint32_t i = 0; i < number; i++) {
-            measured *s = &m->sizes[i];
-            const uint64_t size = wai_type_size(&m->types[i]);
-            s->hash = (s->hash ^ size) * 1099511628211u;
-            s->hash ^= s->hash >> 29;
-            if (k >= e->first_test && size > s->largest) {
-                s->largest = size; /* a point of the ranges, and between their ends */
-            }
-        }
+        note_sizes(m, k >= e->first_test);
     }
 }
 

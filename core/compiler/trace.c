@@ -2,35 +2,15 @@
 
 #include <string.h>
 
-/* ---- hashing: FNV-1a, eight bytes at a time ---- */
-
-#define HASH_START 14695981039346656037u
-
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 1099511628211u;
-    return hash ^ hash >> 29;
-}
-
-static uint64_t mix_bytes(uint64_t hash, const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, sizeof word);
-        hash = mix(hash, word);
-    }
-    for (; i < size; i++) {
-        hash = mix(hash, bytes[i]);
-    }
-    return hash;
-}
+#include "base/hash.h"
 
 uint64_t wai_trace_constant(const wai_value *value) {
     const wai_type *type = &value->type;
-    uint64_t hash = mix(mix(HASH_START, type->dtype), type->rank);
+    uint64_t hash = wai_hash(wai_hash(WAI_HASH_START, type->dtype), type->rank);
     for (uint32_t i = 0; i < type->rank; i++) {
-        hash = mix(hash, type->dims[i]);
+        hash = wai_hash(hash, type->dims[i]);
     }
-    hash = mix_bytes(hash, value->data, wai_type_size(type));
+    hash = wai_hash_bytes(hash, value->data, wai_type_size(type));
     return hash != 0 ? hash : 1;
 }
 
@@ -45,15 +25,16 @@ typedef struct writer {
 /* What both hashes hold of an operand; constants by their types only. */
 static uint64_t mix_operand(uint64_t hash, const writer *w, const wai_value *value) {
     if (value == NULL) {
-        return mix(hash, UINT64_MAX);
+        return wai_hash(hash, UINT64_MAX);
     }
     return value->data != NULL
-               ? mix(mix(mix(hash, UINT64_MAX - 1), value->type.dtype), value->type.rank)
-               : mix(hash, w->number_of[value->id]);
+               ? wai_hash(wai_hash(wai_hash(hash, UINT64_MAX - 1), value->type.dtype),
+                          value->type.rank)
+               : wai_hash(hash, w->number_of[value->id]);
 }
 
 static uint64_t mix_constant(uint64_t hash, const wai_value *value) {
-    return value != NULL && value->data != NULL ? mix(hash, wai_trace_constant(value)) : hash;
+    return value != NULL && value->data != NULL ? wai_hash(hash, wai_trace_constant(value)) : hash;
 }
 
 static void write_dims(writer *w, const wai_type *type) {
@@ -63,8 +44,8 @@ static void write_dims(writer *w, const wai_type *type) {
 
 static void write_node(writer *w, const wai_node *node) {
     const uint32_t words = node->op->params_size / 4;
-    uint64_t hash = mix_bytes(HASH_START, (const uint8_t *)node->op->name, strlen(node->op->name));
-    hash = mix(mix(hash, node->in_count), node->out_count);
+    uint64_t hash = wai_hash_bytes(WAI_HASH_START, node->op->name, strlen(node->op->name));
+    hash = wai_hash(wai_hash(hash, node->in_count), node->out_count);
     for (uint32_t i = 0; i < node->in_count; i++) {
         hash = mix_operand(hash, w, node->in[i]);
     }
@@ -76,7 +57,7 @@ static void write_node(writer *w, const wai_node *node) {
     for (uint32_t i = 0; i < node->out_count; i++) {
         const wai_value *out = node->out[i];
         w->number_of[out->id] = w->next++;
-        hash = mix(mix(hash, out->type.dtype), out->type.rank);
+        hash = wai_hash(wai_hash(hash, out->type.dtype), out->type.rank);
         write_dims(w, &out->type);
     }
     w->trace->forms[w->trace->node_count] = hash;
@@ -104,11 +85,12 @@ bool wai_trace_take(wai_trace *trace, const wai_graph *graph, wai_arena *arena) 
         w.number_of == NULL) {
         return false;
     }
-    trace->form_ends = HASH_START;
+    trace->form_ends = WAI_HASH_START;
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const wai_value *value = graph->inputs[i].value;
         w.number_of[value->id] = w.next++;
-        trace->form_ends = mix(mix(trace->form_ends, value->type.dtype), value->type.rank);
+        trace->form_ends =
+            wai_hash(wai_hash(trace->form_ends, value->type.dtype), value->type.rank);
         write_dims(&w, &value->type);
     }
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
@@ -117,7 +99,7 @@ bool wai_trace_take(wai_trace *trace, const wai_graph *graph, wai_arena *arena) 
     for (uint32_t i = 0; i < graph->output_count; i++) {
         trace->form_ends = mix_operand(trace->form_ends, &w, graph->outputs[i].value);
     }
-    trace->ends = HASH_START;
+    trace->ends = WAI_HASH_START;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         trace->ends = mix_constant(trace->ends, graph->outputs[i].value);
     }
@@ -141,19 +123,19 @@ bool wai_trace_same(const wai_trace *a, const wai_trace *b) {
 }
 
 uint64_t wai_trace_form(const wai_graph *graph) {
-    uint64_t hash = mix(mix(HASH_START, graph->value_count), graph->decisions);
+    uint64_t hash = wai_hash(wai_hash(WAI_HASH_START, graph->value_count), graph->decisions);
     for (const wai_node *node = graph->first; node != NULL; node = node->next) {
-        hash = mix_bytes(hash, (const uint8_t *)node->op->name, strlen(node->op->name));
-        hash = mix(mix(hash, node->in_count), node->out_count);
+        hash = wai_hash_bytes(hash, node->op->name, strlen(node->op->name));
+        hash = wai_hash(wai_hash(hash, node->in_count), node->out_count);
         for (uint32_t i = 0; i < node->in_count; i++) {
-            hash = mix(hash, node->in[i] != NULL ? node->in[i]->id : UINT64_MAX);
+            hash = wai_hash(hash, node->in[i] != NULL ? node->in[i]->id : UINT64_MAX);
         }
         for (uint32_t i = 0; i < node->out_count; i++) {
-            hash = mix(mix(hash, node->out[i]->id), node->out[i]->type.rank);
+            hash = wai_hash(wai_hash(hash, node->out[i]->id), node->out[i]->type.rank);
         }
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        hash = mix(hash, graph->outputs[i].value->id);
+        hash = wai_hash(hash, graph->outputs[i].value->id);
     }
     return hash;
 }

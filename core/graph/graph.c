@@ -149,7 +149,7 @@ static bool arity_is_right(wai_graph *graph, const wai_op *op, uint32_t in_count
     return graph->status == WAI_OK;
 }
 
-static uint64_t flops_of(const wai_node *node) {
+uint64_t wai_node_flops(const wai_node *node) {
     enum { MOST = 16 }; /* no operator that computes has as many inputs */
     const wai_type *in[MOST] = {NULL};
     wai_type out = node->out[0]->type;
@@ -177,7 +177,7 @@ static bool may_fold(wai_graph *graph, const wai_node *node) {
     if (size > WAI_MAX_FOLD_SIZE && size > in_size) {
         return false;
     }
-    uint64_t flops = flops_of(node);
+    uint64_t flops = wai_node_flops(node);
     if (flops > WAI_MAX_FOLD_WORK) {
         return false;
     }

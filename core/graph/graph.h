@@ -189,6 +189,9 @@ void wai_node_set_input(wai_graph *graph, wai_node *node, uint32_t index, wai_va
  * types into its outputs. The outputs' users are not inferred again. */
 wai_status wai_node_infer(wai_graph *graph, wai_node *node);
 
+/* Floating-point operations of one run of the node. */
+uint64_t wai_node_flops(const wai_node *node);
+
 /* All users of `from`, as operand or guard, and graph outputs that are `from`,
  * take `to`. */
 void wai_value_replace(wai_graph *graph, wai_value *from, wai_value *to);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "passes/pass.h"
 #include "runtime/xnn.h"
@@ -19,21 +20,6 @@ typedef struct blob {
 /* Open chains by hash. */
 #define BUCKETS 1024u
 
-static uint64_t hash_bytes(const uint8_t *bytes, size_t size) {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a, eight bytes at a time */
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        hash = (hash ^ word) * 1099511628211u;
-        hash ^= hash >> 32;
-    }
-    for (; i < size; i++) {
-        hash = (hash ^ bytes[i]) * 1099511628211u;
-    }
-    return hash;
-}
-
 static void *take(wai_graph *graph, size_t size) {
     void *memory = wai_arena_alloc(graph->arena, size);
     if (memory == NULL) {
@@ -45,7 +31,7 @@ static void *take(wai_graph *graph, size_t size) {
 /* The constant that holds `bytes`, an earlier one if there is one. */
 static wai_value *share(wai_graph *graph, blob **buckets, const uint8_t *bytes, size_t size,
                         const char *name) {
-    uint64_t hash = hash_bytes(bytes, size);
+    uint64_t hash = wai_hash_bytes(WAI_HASH_START, bytes, size);
     blob **bucket = &buckets[hash % BUCKETS];
     for (blob *b = *bucket; b != NULL; b = b->next) {
         if (b->hash == hash && wai_type_size(&b->value->type) == size &&

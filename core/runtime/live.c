@@ -227,16 +227,12 @@ static wai_status take_words(wai_live *live, uint32_t i, bool *changed, wai_diag
     wai_live_step *own = &live->own[i];
     for (uint32_t k = 0; k < own->use_count; k++) {
         const wai_program_use *use = &own->uses[k];
-        int32_t value = 0, over = 1;
-        if (!wai_formula_evaluate(&p->formulas[use->formula], live->types, &value) ||
-            (use->over != WAI_FORMAT_ABSENT &&
-             !wai_formula_evaluate(&p->formulas[use->over], live->types, &over))) {
+        const wai_formula *over = use->over != WAI_FORMAT_ABSENT ? &p->formulas[use->over] : NULL;
+        uint32_t word;
+        if (!wai_formula_word(&p->formulas[use->formula], over, live->types, &word)) {
             return wai_fail(diag, WAI_ERR_LIMIT, live->steps[i].where,
                             "a number that follows from dims is too large, or no whole one");
         }
-        uint32_t word;
-        const float quotient = (float)value / (float)over;
-        memcpy(&word, use->over != WAI_FORMAT_ABSENT ? (const void *)&quotient : &value, 4);
         *changed = *changed || own->words[use->word] != word;
         own->words[use->word] = word;
     }

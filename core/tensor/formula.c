@@ -1,5 +1,7 @@
 #include "tensor/formula.h"
 
+#include <string.h>
+
 /* Sums of three such terms cannot leave int64. */
 #define MOST ((int64_t)1 << 60)
 
@@ -44,5 +46,17 @@ bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *
     }
     quotient = quotient < f->least ? f->least : quotient > f->most ? f->most : quotient;
     *out = (int32_t)quotient;
+    return true;
+}
+
+bool wai_formula_word(const wai_formula *f, const wai_formula *over, const wai_type *types,
+                      uint32_t *word) {
+    int32_t value, divisor = 1;
+    if (!wai_formula_evaluate(f, types, &value) ||
+        (over != NULL && !wai_formula_evaluate(over, types, &divisor))) {
+        return false;
+    }
+    const float quotient = (float)value / (float)divisor;
+    memcpy(word, over != NULL ? (const void *)&quotient : (const void *)&value, sizeof *word);
     return true;
 }

@@ -51,4 +51,9 @@ bool wai_formula_is_valid(const wai_formula *f, uint32_t value_count);
  * an exact division is none. */
 bool wai_formula_evaluate(const wai_formula *f, const wai_type *types, int32_t *out);
 
+/* The word of params that it gives: the formula's value, or where `over` is not
+ * NULL the bits of the f32 quotient of the two. False as above. */
+bool wai_formula_word(const wai_formula *f, const wai_formula *over, const wai_type *types,
+                      uint32_t *word);
+
 #endif
