@@ -7,7 +7,8 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import { DIGEST_SIZE, hex, pagesOf, readCertificate } from '../web/certificate.js';
+import { pagesOf } from '../web/certificate.js';
+import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { runtimeForPackages } from './model_runtime.mjs';
@@ -91,14 +92,14 @@ export async function buildDist(options) {
     files.set(path, typeof content === 'string' ? Buffer.from(content) : content);
 
   onStep('runtime and packages');
-  /** @type {Record<string, { file: string, sha384: string }>} */
+  /** @type {Record<string, import('../web/assets.js').Pin>} */
   const packages = {};
   /** @type {Map<string, Uint8Array>} */
   const contents = new Map();
   /** @type {Map<string, Uint8Array>} */
   const toSign = new Map();
   for (const model of models) {
-    const bytes = await readPackageFile(model, maxHeapMB);
+    const { bytes, head } = await readPackageFile(model, maxHeapMB);
     const name = `models/${safeName(basename(model))}`;
     if (packages[name])
       throw new WasmAIError(
@@ -107,7 +108,7 @@ export async function buildDist(options) {
         `two models are called ${basename(model)}: rename one`,
       );
     const file = hashedName(name, bytes);
-    packages[name] = { file, sha384: sha384(bytes) };
+    packages[name] = { file, sha384: sha384(bytes), head };
     put(file, bytes);
     contents.set(model, bytes);
     toSign.set(file, bytes);
@@ -273,27 +274,15 @@ async function readMetered(options, path) {
   return Buffer.from(meter(await readRuntime(path)).bytes);
 }
 
-/** The same checks that the loader will make, before it is shipped. */
+/**
+ * A package and the digest of its head, after the checks that the loader will make.
+ * @param {string} path
+ */
 export async function readPackageFile(path, maxHeapMB = DEFAULT_CAP_MB) {
   const bytes = await readBytes(path);
-  const { packageSize, ...rest } = readCertificate(bytes, path);
-  if (packageSize !== bytes.length) {
-    throw new WasmAIError(
-      'MALFORMED',
-      path,
-      `the header says ${packageSize} bytes, but there are ${bytes.length}: compile it again`,
-    );
-  }
-  const end = bytes.length - DIGEST_SIZE;
-  if (sha384(bytes.subarray(0, end)) !== hex(bytes.subarray(end))) {
-    throw new WasmAIError(
-      'INTEGRITY',
-      path,
-      'the package was changed or damaged after it was made: compile it again',
-    );
-  }
-  pagesOf({ packageSize, ...rest }, maxHeapMB, path);
-  return bytes;
+  const { certificate, head } = await checkPackage(bytes, path);
+  pagesOf(certificate, maxHeapMB, path);
+  return { bytes, head };
 }
 
 /** One classic script: no imports, nothing on the global scope. */

@@ -10,6 +10,7 @@ import {
 } from 'node:crypto';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { DIGEST_SIZE, hex, readCertificate } from '../web/certificate.js';
 import { WasmAIError } from '../web/errors.js';
 import {
   ALGORITHM,
@@ -122,6 +123,20 @@ export const versionOfNow = (now = new Date()) =>
 /** What the signature of this file is for. @param {string} path */
 export const nameToSign = (path) => signedName(basename(path));
 
+/** The digest that a package says its head has. @param {Uint8Array} bytes @param {Claims['kind']} kind @param {string} where */
+function headOf(bytes, kind, where) {
+  if (kind !== 'package') return null;
+  const { headSize } = readCertificate(bytes, where);
+  return hex(bytes.subarray(headSize - DIGEST_SIZE, headSize));
+}
+
+/** What is signed of a file's bytes. @param {Uint8Array} bytes @param {Claims['kind']} kind @param {string} where */
+const contentOf = (bytes, kind, where) => ({
+  size: bytes.length,
+  sha384: sha384(bytes),
+  head: headOf(bytes, kind, where),
+});
+
 /**
  * @param {Uint8Array} bytes
  * @param {{ kind: Claims['kind'], name: string, key: KeyObject, version?: number, now?: Date }} how
@@ -131,8 +146,7 @@ export function signFile(bytes, { kind, name, key, now = new Date(), version }) 
   const claims = {
     kind,
     name,
-    size: bytes.length,
-    sha384: sha384(bytes),
+    ...contentOf(bytes, kind, name),
     version: version ?? versionOfNow(now),
     iat: Math.floor(now.getTime() / 1000),
   };
@@ -154,6 +168,12 @@ export function signPackage(bytes, { key, name, version }) {
   return signFile(bytes, { ...how, key: privateKeyOf(key, 'key') }).text;
 }
 
+/** Is this the file that was signed, and was its head? @param {Claims} claims @param {Uint8Array} bytes @param {string} file */
+function checkFile(claims, bytes, file) {
+  checkContent(claims, { size: bytes.length, sha384: sha384(bytes) }, file);
+  checkContent(claims, contentOf(bytes, claims.kind, file), file);
+}
+
 /**
  * @param {Uint8Array} bytes
  * @param {{ file: string, kind: Claims['kind'], name: string | null, keys: KeyObject[], minVersion?: number }} how
@@ -172,7 +192,7 @@ export async function verifyFile(bytes, { file, kind, name, keys, minVersion = 0
   }
   const claims = readClaims(jws, file);
   checkClaims(claims, { kind, name, minVersion }, file);
-  checkContent(claims, bytes.length, sha384(bytes), file);
+  checkFile(claims, bytes, file);
   return { ...claims, keyId: jws.keyId };
 }
 
@@ -198,7 +218,7 @@ export function claimsFor(bytes, text, { file, kind, name }) {
   const jws = parseJws(text, file);
   const claims = readClaims(jws, file);
   checkClaims(claims, { kind, name, minVersion: 0 }, file);
-  checkContent(claims, bytes.length, sha384(bytes), file);
+  checkFile(claims, bytes, file);
   return { ...claims, keyId: jws.keyId };
 }
 

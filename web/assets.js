@@ -6,11 +6,15 @@
  */
 
 /**
+ * What a package must be: the digest of its head, from which all of it follows, or (encrypted: it
+ * shows no head) the SHA-384 of the whole file.
+ * @typedef {{ file: string, sha384: string, head: string | null }} Pin
+ *
  * @typedef {object} Assets
  * @property {URL} base       what the names in `packages` are relative to
  * @property {URL} worker
  * @property {Record<'simd', { url: URL, sha384: string | null }>} runtimes
- * @property {Record<string, { file: string, sha384: string }>} packages  plain name -> file and its digest
+ * @property {Record<string, Pin>} packages  plain name -> what `build` made of it
  * @property {number} maxHeapMB  MAX_HEAP_SIZE at build; no caller can raise it
  * @property {boolean} secure    refuse packages without a pinned digest
  */

@@ -1,16 +1,21 @@
 /**
- * The certificate: what a package states about itself in its first 128 bytes.
- * Layout in core/package/format.h. The loader sizes memory from it; the runtime
- * proves it again from the rest of the package.
+ * The certificate: what a package states about itself in its first bytes, and
+ * how large its head is. Layout in core/package/format.h. The loader sizes
+ * memory from it; the runtime proves it again from the rest of the package.
  */
 import { WasmAIError } from './errors.js';
 
 /** @typedef {import('./wasmai.d.ts').Certificate} Certificate */
 
-export const HEADER_SIZE = 256;
+/** With the place of the first section, which is where the head ends. */
+export const HEADER_SIZE = 152;
 export const DIGEST_SIZE = 48;
+export const CHUNK_SIZE = 262144;
+const ALIGN = 64;
+/** More sections than any package has. */
+const MAX_TABLE = 4096;
 export const PAGE_SIZE = 65536;
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 const MAX_PAGES = 65536; // 4 GiB, all that wasm32 can address
 
 /** First bytes that are something else, and what to do about it. @type {[RegExp, string][]} */
@@ -42,9 +47,8 @@ export function readCertificate(bytes, where) {
     const known = LOOKALIKES.find(([pattern]) => pattern.test(start));
     throw bad(known ? known[1] : 'this is not a WasmAI package (it does not start with "WAI")');
   }
-  if (bytes.length < HEADER_SIZE + DIGEST_SIZE) {
+  if (bytes.length < HEADER_SIZE)
     throw bad(`truncated: ${bytes.length} bytes, less than the smallest package`);
-  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_SIZE);
   const version = view.getUint32(4, true);
   if (version !== FORMAT_VERSION) {
@@ -52,7 +56,7 @@ export function readCertificate(bytes, where) {
       'UNSUPPORTED',
       where,
       `package format ${version}, but this loader reads format ` +
-        `${FORMAT_VERSION}: compile the model with the same release as the loader`,
+        `${FORMAT_VERSION}: compile the model again, with the same release as the loader`,
     );
   }
   const flags = view.getUint32(12, true);
@@ -66,6 +70,7 @@ export function readCertificate(bytes, where) {
   };
   const certificate = {
     packageSize: wide(16, 'package size'),
+    headSize: wide(136, 'head size'),
     arenaSize: wide(24, 'arena size'),
     stateSize: wide(32, 'state size'),
     peakSize: wide(40, 'peak size'),
@@ -76,11 +81,20 @@ export function readCertificate(bytes, where) {
     stepCount: view.getUint32(64, true),
     sourceDigest: hex(bytes.subarray(72, 72 + DIGEST_SIZE)),
   };
-  if (certificate.packageSize < HEADER_SIZE + DIGEST_SIZE)
-    throw bad(`the header says ${certificate.packageSize} bytes, less than itself`);
-  if (certificate.peakSize < certificate.packageSize)
+  const { packageSize, headSize } = certificate;
+  const least = HEADER_SIZE + (chunkCount(certificate) + 1) * DIGEST_SIZE;
+  if (packageSize < headSize)
+    throw bad(`the header says ${packageSize} bytes, less than the head alone`);
+  if (headSize % ALIGN !== 0 || headSize < least || headSize > least + MAX_TABLE)
+    throw bad(`the header says a head of ${headSize} bytes, which cannot be true`);
+  if (certificate.peakSize < packageSize)
     throw bad('the header says a peak memory smaller than the package');
   return Object.freeze(certificate);
+}
+
+/** How many chunks follow the head. @param {Pick<Certificate, 'packageSize' | 'headSize'>} certificate */
+export function chunkCount({ packageSize, headSize }) {
+  return Math.ceil((packageSize - headSize) / CHUNK_SIZE);
 }
 
 /**

@@ -5,7 +5,7 @@
  *
  *     header   {"alg":"EdDSA","typ":"wasm-ai+jws","kid":"<RFC 7638 thumbprint of the key>"}
  *     payload  {"kind":"package","name":"digits.wai","size":143152,"sha384":"<96 hex digits>",
- *               "version":20261122180312,"iat":1795370592}
+ *               "head":"<96 hex digits>","version":20261122180312,"iat":1795370592}
  *
  * What is not written above is refused: another algorithm, a key or an address in the header, a
  * claim too many, base64url that could be written in another way.
@@ -24,6 +24,8 @@ const SIGNATURE_SIZE = 64;
  * @property {string} name     file name without the hash that `build` puts into it
  * @property {number} size
  * @property {string} sha384   of the whole file, hexadecimal
+ * @property {string | null} head  the digest of the package's head, from which every byte of it
+ *   follows; null of a manifest and of an encrypted package, which shows none
  * @property {number} version  only grows; readers refuse lower ones than they ask for
  * @property {number} iat      signing time, seconds since 1970
  *
@@ -33,6 +35,8 @@ const SIGNATURE_SIZE = 64;
  * @property {Uint8Array<ArrayBuffer>} signature
  * @property {string} payload  not to be read before the signature is checked
  */
+
+/** What a file is, as far as it was looked at. @typedef {{ size: number, sha384?: string, head?: string | null }} Content */
 
 /** @param {string} where @param {string} why */
 export const signatureError = (where, why) => new WasmAIError('SIGNATURE', where, why);
@@ -69,11 +73,19 @@ export function parseJws(text, where) {
   };
 }
 
+/** @param {unknown} value */
+const isDigest = (value) => typeof value === 'string' && /^[0-9a-f]{96}$/.test(value);
+
 /** What a signature that was found good claims. @param {Jws} jws @param {string} where @returns {Claims} */
 export function readClaims({ payload }, where) {
   const claims = jsonObject(payload, where);
-  checkNames(claims, ['kind', 'name', 'size', 'sha384', 'version', 'iat'], 'payload', where);
-  const { kind, name, size, sha384, version, iat } = claims;
+  checkNames(
+    claims,
+    ['kind', 'name', 'size', 'sha384', 'head', 'version', 'iat'],
+    'payload',
+    where,
+  );
+  const { kind, name, size, sha384, head, version, iat } = claims;
   const whole = [size, version, iat].every((value) => Number.isSafeInteger(value) && value >= 0);
   const named = typeof name === 'string' && name !== '';
   const dated = iat <= 8.64e12; // what a Date can hold
@@ -82,10 +94,11 @@ export function readClaims({ payload }, where) {
     !named ||
     !whole ||
     !dated ||
-    !/^[0-9a-f]{96}$/.test(sha384)
+    !isDigest(sha384) ||
+    !(head === null || isDigest(head))
   )
     throw foreign(where, 'a claim has no sense');
-  return { kind, name, size, sha384, version, iat };
+  return { kind, name, size, sha384, head, version, iat };
 }
 
 /**
@@ -114,9 +127,9 @@ export function checkClaims(claims, { kind, name, minVersion }, where) {
     );
 }
 
-/** Is this the file that was signed? @param {Claims} claims @param {number} size @param {string} sha384 @param {string} where */
-export function checkContent(claims, size, sha384, where) {
-  if (claims.size !== size || claims.sha384 !== sha384)
+/** Is this the file that was signed? @param {Claims} claims @param {Content} content @param {string} where */
+export function checkContent(claims, { size, sha384 = claims.sha384, head = claims.head }, where) {
+  if (claims.size !== size || claims.sha384 !== sha384 || claims.head !== head)
     throw signatureError(
       where,
       'this is not the file that was signed: it was changed, or file and signature are of ' +

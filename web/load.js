@@ -1,21 +1,21 @@
 /**
- * load(): from a URL, a Response, a stream or bytes to an open session. Reads,
- * checks signature and digest, checks the memory that the package asks for, and only then
- * lets anything be compiled.
+ * load(): from a URL, a Response, a stream or bytes to an open session. Lets nothing be
+ * compiled before signature, hashes and the memory that the package asks for were checked.
  */
 
 import { assets } from './assets.js';
-import { DIGEST_SIZE, hex, pagesOf } from './certificate.js';
+import { pagesOf } from './certificate.js';
+import { sha384Of } from './chunks.js';
 import { chooseVariant } from './engine.js';
 import { WasmAIError } from './errors.js';
+import { receivePackage } from './receive.js';
 import { abortedError, WorkerClient } from './rpc.js';
 import { startDirectRunner, startWorkerRunner } from './runners.js';
 import { checkNames, checkSignal, Session } from './session.js';
-import { checkSigned, readProof, signatureInfo, trustOf } from './signature.js';
-import { describeSource, inNode, openUrl, readPackage } from './sources.js';
+import { readProof, signatureInfo, trustOf } from './signature.js';
+import { describeSource, inNode, openUrl } from './sources.js';
 
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
-/** @typedef {import('./sources.js').Source} Source */
 
 /** Options that this release refuses, each with its reason: never ignored.
  * @type {Record<string, string>} */
@@ -55,17 +55,13 @@ export async function load(source, options = {}) {
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
   try {
-    const { bytes, certificate, proof } = await readPackage(
-      origin,
+    const { bytes, certificate, proof } = await receivePackage(origin, {
       capMB,
       signal,
       onProgress,
-      proofComing,
-    );
+      proof: proofComing,
+    });
     const total = certificate.packageSize;
-    onProgress({ loaded: total, total, phase: 'verify' });
-    if (proof) await checkSigned(proof, bytes, origin.where);
-    await verifyPackage(bytes, origin);
     const runtime = await runtimeComing;
     if (signal?.aborted) throw abortedError(origin.where);
     onProgress({ loaded: total, total, phase: 'open' });
@@ -184,41 +180,6 @@ function checkOptions(options) {
   };
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes @param {string} where */
-async function digestOf(bytes, where) {
-  if (!globalThis.crypto?.subtle) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      where,
-      'the digest cannot be checked here: crypto.subtle needs a secure context (https, or localhost)',
-    );
-  }
-  return new Uint8Array(await crypto.subtle.digest('SHA-384', bytes));
-}
-
-/** Nothing of a package is compiled or run before this. @param {Uint8Array<ArrayBuffer>} bytes @param {Source} source */
-async function verifyPackage(bytes, { where, sha384 }) {
-  const end = bytes.length - DIGEST_SIZE;
-  const stated = hex(bytes.subarray(end));
-  const actual = hex(await digestOf(bytes.subarray(0, end), where));
-  if (stated !== actual) {
-    throw new WasmAIError(
-      'INTEGRITY',
-      where,
-      'the package was changed or damaged after it was made: its SHA-384 does not match; ' +
-        'fetch or compile it again',
-    );
-  }
-  if (sha384 && sha384 !== hex(await digestOf(bytes, where))) {
-    throw new WasmAIError(
-      'INTEGRITY',
-      where,
-      'this is not the package that was pinned (its SHA-384 differs): build the site again ' +
-        'or clear the cache in between',
-    );
-  }
-}
-
 /** The runtime's bytes are public and never written to: one copy serves all sessions.
  * @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
 const runtimes = new Map();
@@ -243,7 +204,7 @@ async function readRuntime(url, sha384) {
     'bytes' in opened
       ? new Uint8Array(opened.bytes)
       : new Uint8Array(await new Response(/** @type {BodyInit} */ (opened.stream)).arrayBuffer());
-  if (sha384 && hex(await digestOf(bytes, where)) !== sha384) {
+  if (sha384 && (await sha384Of(bytes, where)) !== sha384) {
     throw new WasmAIError(
       'INTEGRITY',
       where,

@@ -3,12 +3,10 @@
  * WebCrypto, in the page (the worker is not asked: it is what the check protects).
  */
 
-import { hex } from './certificate.js';
 import { WasmAIError } from './errors.js';
 import {
   bytesOfBase64,
   checkClaims,
-  checkContent,
   MAX_JWS,
   parseJws,
   readClaims,
@@ -120,7 +118,7 @@ export function trustOf(options) {
 
 /**
  * The signature of a package that may still be on its way: whether a trusted key made it, for a
- * package of this name and version. `checkSigned` is the other half.
+ * package of this name and version. `checkContent` is the other half.
  * @param {Trust} trust @param {import('./sources.js').Source} source @returns {Promise<Proof>}
  */
 export async function readProof(trust, source) {
@@ -145,12 +143,6 @@ export async function readProof(trust, source) {
       ` did not make this signature (it names key ${jws.keyId}), or it was changed: sign with a ` +
       "trusted key, or give the signer's publicKey",
   );
-}
-
-/** Is this the package that was signed? @param {Proof} proof @param {Uint8Array<ArrayBuffer>} bytes @param {string} where */
-export async function checkSigned({ claims }, bytes, where) {
-  const digest = await subtle(where).digest('SHA-384', bytes);
-  checkContent(claims, bytes.length, hex(new Uint8Array(digest)), where);
 }
 
 /** @param {Proof | null} proof @returns {import('./wasmai.d.ts').SignatureInfo | null} */

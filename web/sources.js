@@ -1,18 +1,15 @@
-/**
- * Where a package comes from: a URL, a Response, a stream or bytes; and all its
- * bytes in a buffer of our own, refused by header before the rest is read.
- */
+/** Where a package comes from: a URL, a Response, a stream or bytes; and its parts one by one. */
 import { assets } from './assets.js';
-import { DIGEST_SIZE, HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
 import { WasmAIError } from './errors.js';
 import { signedName } from './jws.js';
-import { abortedError } from './rpc.js';
 
 /** @typedef {{ stream: ReadableStream<Uint8Array> } | { bytes: Uint8Array }} Opened */
+/** One part after the other, null at the end. @typedef {{ next(): Promise<Uint8Array | null>, cancel(): void }} Parts */
 /**
  * @typedef {object} Source
  * @property {string} where
- * @property {string | null} sha384
+ * @property {string | null} sha384  of the whole file
+ * @property {string | null} head    the digest of its head
  * @property {URL | null} url      its real address, null where it has none
  * @property {string | null} name  its plain file name, which its signature must be for
  * @property {() => Promise<Opened>} open
@@ -28,9 +25,9 @@ export const inNode =
  * @returns {Source}
  */
 export function describeSource(source, sha384, signed) {
-  const required = (/** @type {string} */ where, /** @type {string | null} */ pinned) => {
-    const digest = sha384 ?? pinned;
-    if (assets.secure && !digest && !signed) {
+  /** @typedef {import('./assets.js').Pin} Pin */
+  const pins = (/** @type {string} */ where, /** @type {Pin | null} */ pin) => {
+    if (assets.secure && !sha384 && !pin && !signed) {
       throw new WasmAIError(
         'INTEGRITY',
         where,
@@ -39,21 +36,25 @@ export function describeSource(source, sha384, signed) {
           'caller gives as sha384',
       );
     }
-    return digest;
+    // The head is enough, and checked as bytes come in; encrypted packages show none.
+    return {
+      sha384: sha384 ?? (pin?.head ? null : (pin?.sha384 ?? null)),
+      head: pin?.head ?? null,
+    };
   };
   const unnamed = (/** @type {string} */ where, /** @type {() => Promise<Opened>} */ open) => ({
     where,
-    sha384: required(where, null),
+    ...pins(where, null),
     url: null,
     name: null,
     open,
   });
   if (typeof source === 'string' || source instanceof URL) {
     const asked = resolve(source);
-    const { url, pinned } = pinOf(asked);
+    const { url, pin } = pinOf(asked);
     return {
       where: asked.href,
-      sha384: required(asked.href, pinned),
+      ...pins(asked.href, pin),
       url,
       name: nameOf(asked),
       open: () => openUrl(url, asked.href),
@@ -63,8 +64,8 @@ export function describeSource(source, sha384, signed) {
     const where = source.url || 'Response';
     const open = async () => streamOf(source, where);
     if (!source.url) return unnamed(where, open);
-    const { url, pinned } = pinOf(new URL(source.url));
-    return { where, sha384: required(where, pinned), url, name: nameOf(url), open };
+    const { url, pin } = pinOf(new URL(source.url));
+    return { where, ...pins(where, pin), url, name: nameOf(url), open };
   }
   if (typeof ReadableStream === 'function' && source instanceof ReadableStream)
     return unnamed('stream', async () => ({ stream: source }));
@@ -96,12 +97,12 @@ function resolve(source) {
 /** A package that the loader was built with has a hashed name and a pinned digest. @param {URL} asked */
 function pinOf(asked) {
   const plain = new URL(asked.href.replace(/[?#].*$/s, ''));
-  for (const [name, { file, sha384 }] of Object.entries(assets.packages)) {
-    const url = new URL(file, assets.base);
+  for (const [name, pin] of Object.entries(assets.packages)) {
+    const url = new URL(pin.file, assets.base);
     if (plain.href === new URL(name, assets.base).href || plain.href === url.href)
-      return { url, pinned: sha384 };
+      return { url, pin };
   }
-  return { url: asked, pinned: null };
+  return { url: asked, pin: null };
 }
 
 /** What `wasm-ai sign` calls the file at this address. @param {URL} url */
@@ -170,97 +171,9 @@ async function readNodeFile(url, where) {
   }
 }
 
-/**
- * All bytes of the package in a buffer of our own, of the size that its header
- * says; refuses by header before the rest is read.
- * @template Proof
- * @param {Source} source @param {number} capMB @param {AbortSignal | undefined} signal
- * @param {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
- * @param {Promise<Proof> | null} proof  of its signature: a bad one ends the download
- */
-export async function readPackage({ where, open }, capMB, signal, onProgress, proof) {
-  /** @type {Promise<never>} */
-  const aborted = new Promise((_, reject) => {
-    signal?.addEventListener('abort', () => reject(abortedError(where)), { once: true });
-  });
-  aborted.catch(() => {});
-  const opened = await Promise.race([open(), aborted]);
-  // Only now: where package and signature are both missing, the address is wrong.
-  /** @type {Promise<never>} */
-  const refused = new Promise((_, reject) => {
-    proof?.catch(reject);
-    aborted.catch(reject);
-  });
-  refused.catch(() => {});
-  /** @type {{ next(): Promise<Uint8Array | null>, cancel(): void }} */
-  const chunks = 'bytes' in opened ? once(opened.bytes) : chunksOf(opened.stream, where);
-  try {
-    /** @type {Uint8Array} */
-    let head = new Uint8Array(0);
-    while (head.length < HEADER_SIZE + DIGEST_SIZE) {
-      const chunk = await Promise.race([chunks.next(), refused]);
-      if (!chunk) break;
-      head = head.length === 0 ? chunk : join(head, chunk);
-    }
-    const certificate = readCertificate(head, where);
-    pagesOf(certificate, capMB, where);
-    const size = certificate.packageSize;
-    const bytes = allocate(size, where);
-    let loaded = 0;
-    for (
-      let chunk = /** @type {Uint8Array | null} */ (head);
-      chunk;
-      chunk = await Promise.race([chunks.next(), refused])
-    ) {
-      if (chunk.length > size - loaded) {
-        throw new WasmAIError(
-          'MALFORMED',
-          where,
-          `the header says ${size} bytes, but there are more (${loaded + chunk.length} so far)`,
-        );
-      }
-      bytes.set(chunk, loaded);
-      loaded += chunk.length;
-      onProgress({ loaded, total: size, phase: 'download' });
-    }
-    if (loaded !== size) {
-      throw new WasmAIError(
-        'MALFORMED',
-        where,
-        `truncated: the header says ${size} bytes, but there are ${loaded}`,
-      );
-    }
-    return {
-      bytes,
-      certificate: readCertificate(bytes, where), // of our own copy
-      proof: await Promise.race([proof, refused]),
-    };
-  } catch (error) {
-    chunks.cancel();
-    throw error;
-  }
-}
-
-/** @param {Uint8Array} a @param {Uint8Array} b */
-function join(a, b) {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
-}
-
-/** @param {number} size @param {string} where @returns {Uint8Array<ArrayBuffer>} */
-function allocate(size, where) {
-  try {
-    return new Uint8Array(size);
-  } catch (cause) {
-    throw new WasmAIError(
-      'MEMORY',
-      where,
-      `there is no room for the ${size} bytes of the package`,
-      { cause },
-    );
-  }
+/** @param {Opened} opened @param {string} where @returns {Parts} */
+export function partsOf(opened, where) {
+  return 'bytes' in opened ? once(opened.bytes) : streamed(opened.stream, where);
 }
 
 /** @param {Uint8Array} bytes */
@@ -277,7 +190,7 @@ function once(bytes) {
 }
 
 /** @param {ReadableStream<Uint8Array>} stream @param {string} where */
-function chunksOf(stream, where) {
+function streamed(stream, where) {
   if (stream.locked)
     throw new WasmAIError('ARGUMENT', where, 'this stream is being read by someone else');
   const reader = stream.getReader();
@@ -291,7 +204,7 @@ function chunksOf(stream, where) {
       }
       if (part.done) return null;
       if (!(part.value instanceof Uint8Array))
-        throw new WasmAIError('ARGUMENT', where, 'the stream must give Uint8Array chunks');
+        throw new WasmAIError('ARGUMENT', where, 'the stream must give Uint8Arrays');
       return part.value;
     },
     cancel() {

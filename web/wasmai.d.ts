@@ -112,6 +112,8 @@ export interface Slot {
 /** What a package states about itself, and the runtime proves. */
 export interface Certificate {
   readonly packageSize: number;
+  /** Bytes of its first part: certificate, table of sections, and the hashes of all that follows. */
+  readonly headSize: number;
   readonly arenaSize: number;
   readonly stateSize: number;
   /** Bytes of WebAssembly memory that one session needs, all included. */

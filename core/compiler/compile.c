@@ -10,6 +10,7 @@
 #include "compiler/dynamic.h"
 #include "compiler/front.h"
 #include "onnx/read.h"
+#include "package/seal.h"
 #include "package/write.h"
 #include "plan/plan.h"
 #include "runtime/xnn.h"
@@ -140,7 +141,7 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
         return graph->status;
     }
     wai_bytes package = {writer.data, writer.size};
-    wai_package_seal(writer.data, &certificate);
+    wai_package_state(writer.data, &certificate);
     if (measure(graph, package, &certificate) != WAI_OK ||
         check_peak(graph, &certificate, options) != WAI_OK) {
         return graph->status;

@@ -2,14 +2,16 @@
  * format.h - the bytes of a package (.wai), as a specification.
  *
  * All numbers are little-endian; unnamed bytes are zero and refused otherwise.
- * The file is: header, section table, sections in the order of their kinds,
- * each starting at a multiple of 64, zero bytes between, digest.
+ * The file is: head, sections in the order of their kinds, each starting at a
+ * multiple of 64, zero bytes between. The head is all before the first section:
+ * header, section table, zero bytes up to where the rest makes its size a
+ * multiple of 64, chunk table, digest.
  *
  *   0    u8[4]   "WAI" 0x1a
  *   4    u32     format version (WAI_FORMAT_VERSION)
  *   8    u32     layout of packed weights (runtime/xnn.h, wai_xnn_layout)
  *   12   u32     flags, 0
- *   16   u64     package size in bytes, digest included
+ *   16   u64     package size in bytes
  *   24   u64     arena size in bytes
  *   32   u64     operator state in bytes, measured on wasm32
  *   40   u64     peak linear memory in bytes, the runtime included
@@ -21,7 +23,11 @@
  *   120  u64     fuel of one inference on the metered runtime that was built
  *                with the compiler, 0: not stated
  *   128  section table: per section u32 kind, u32 zero, u64 offset, u64 size
- *   end-48  SHA-384 of everything before it
+ *   then of the head, from its end:
+ *   -48n-48  chunk table: SHA-384 of each of the n chunks, which are what
+ *            follows the head, cut every WAI_FORMAT_CHUNK_SIZE bytes
+ *   -48      SHA-384 of the head before it: the one digest that everything
+ *            hangs on, which `build` pins and a signature names
  *
  * Sections:
  *   1 strings  NUL-terminated printable ASCII or UTF-8, one after another
@@ -62,10 +68,11 @@
 #define WAI_FORMAT_H
 
 #define WAI_FORMAT_MAGIC       "WAI\x1a"
-#define WAI_FORMAT_VERSION     2u
+#define WAI_FORMAT_VERSION     3u
 #define WAI_FORMAT_HEADER_SIZE 128u
 #define WAI_FORMAT_ENTRY_SIZE  24u
 #define WAI_FORMAT_DIGEST_SIZE 48u
+#define WAI_FORMAT_CHUNK_SIZE  262144u
 #define WAI_FORMAT_ABSENT      0xffffffffu
 #define WAI_FORMAT_VALUE_WORDS 12u
 

@@ -2,7 +2,7 @@
 
 #include "base/cursor.h"
 #include "base/limits.h"
-#include "package/format.h"
+#include "package/head.h"
 #include "package/widen.h"
 
 typedef struct section {
@@ -22,7 +22,7 @@ typedef struct reader {
 /* ---- header ---- */
 
 static wai_status check_magic(wai_bytes package, wai_diag *diag) {
-    if (package.size < WAI_FORMAT_HEADER_SIZE + WAI_FORMAT_DIGEST_SIZE) {
+    if (package.size < wai_head_size(0)) {
         return wai_fail(diag, WAI_ERR_MALFORMED, "header", "%zu bytes are too few for a package",
                         package.size);
     }
@@ -73,6 +73,7 @@ static wai_status read_header(wai_certificate *out, uint32_t *section_count, wai
 
 wai_status wai_certificate_read(wai_certificate *out, wai_bytes package, wai_diag *diag) {
     uint32_t section_count;
+    wai_diag_clear(diag);
     return read_header(out, &section_count, package, diag);
 }
 
@@ -87,12 +88,26 @@ static bool all_zero(const uint8_t *from, const uint8_t *to) {
     return true;
 }
 
+/* The hashes in the head are for who reads a file; here it only has to end
+ * where the first section starts, zero up to its chunk table. */
+static wai_status check_head(const reader *r, uint64_t head_size) {
+    const uint64_t size = r->package.size;
+    if (head_size > size || wai_head_size(size - head_size) != head_size) {
+        return REFUSE(r, "section table", "section 1 does not start where the head must end");
+    }
+    const uint64_t hashes =
+        (wai_head_chunks(size - head_size) + 1) * (uint64_t)WAI_FORMAT_DIGEST_SIZE;
+    const size_t table_end = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
+    return all_zero(r->package.data + table_end, r->package.data + (head_size - hashes))
+               ? WAI_OK
+               : REFUSE(r, "section table", "bytes before the chunk table are not zero");
+}
+
 static wai_status read_sections(reader *r) {
     wai_bytes p = r->package;
     wai_cursor c =
         wai_cursor_make(p.data + WAI_FORMAT_HEADER_SIZE, p.size - WAI_FORMAT_HEADER_SIZE);
-    size_t end = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
-    size_t limit = p.size - WAI_FORMAT_DIGEST_SIZE;
+    size_t end = 0;
     for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
         uint32_t found = wai_cursor_u32(&c);
         uint32_t zero = wai_cursor_u32(&c);
@@ -101,8 +116,14 @@ static wai_status read_sections(reader *r) {
         if (c.failed || found != kind || zero != 0) {
             return REFUSE(r, "section table", "section %u is not where it must be", kind);
         }
-        if (end > limit || offset < end || offset > limit || offset % WAI_ALIGN != 0 ||
-            offset - end >= WAI_ALIGN || size > limit - offset) {
+        if (kind == 1) {
+            if (check_head(r, offset) != WAI_OK) {
+                return WAI_ERR_MALFORMED;
+            }
+            end = (size_t)offset;
+        }
+        if (offset < end || offset > p.size || offset % WAI_ALIGN != 0 ||
+            offset - end >= WAI_ALIGN || size > p.size - offset) {
             return REFUSE(r, "section table", "section %u lies outside the package", kind);
         }
         if (!all_zero(p.data + end, p.data + offset)) {
@@ -111,7 +132,7 @@ static wai_status read_sections(reader *r) {
         r->sections[kind] = (section){p.data + offset, (size_t)size};
         end = (size_t)(offset + size);
     }
-    if (end != limit) {
+    if (end != p.size) {
         return REFUSE(r, "section table", "bytes follow the last section");
     }
     return WAI_OK;

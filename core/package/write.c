@@ -3,11 +3,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/sha384.h"
 #include "graph/dynamic.h"
 #include "ops/half.h"
-#include "package/format.h"
-#include "wasmai_compile.h"
+#include "package/head.h"
 
 /* Values are numbered: those of the plan first, then constants as met. */
 typedef struct numbering {
@@ -303,46 +301,39 @@ static void write_dynamic(wai_writer *w, wai_writer *strings, const numbering *n
     write_guards(w, n);
 }
 
-/* ---- header ---- */
+/* ---- all of it ---- */
 
-static void put_u32(uint8_t *at, uint32_t value) {
-    for (int i = 0; i < 4; i++, value >>= 8) {
-        at[i] = (uint8_t)value;
+static uint64_t aligned(uint64_t offset) {
+    return (offset + WAI_ALIGN - 1) & ~(uint64_t)(WAI_ALIGN - 1);
+}
+
+static void write_zeros(wai_writer *w, size_t count) {
+    static const uint8_t zeros[64];
+    for (; count > sizeof zeros; count -= sizeof zeros) {
+        wai_write_bytes(w, zeros, sizeof zeros);
     }
+    wai_write_bytes(w, zeros, count);
 }
 
-static void put_u64(uint8_t *at, uint64_t value) {
-    put_u32(at, (uint32_t)value);
-    put_u32(at + 4, (uint32_t)(value >> 32));
-}
-
-void wai_package_seal(uint8_t *package, const wai_certificate *c) {
-    memset(package, 0, WAI_FORMAT_HEADER_SIZE);
-    memcpy(package, WAI_FORMAT_MAGIC, 4);
-    put_u32(package + 4, WAI_FORMAT_VERSION);
-    put_u32(package + 8, c->layout);
-    put_u64(package + 16, c->package_size);
-    put_u64(package + 24, c->arena_size);
-    put_u64(package + 32, c->state_size);
-    put_u64(package + 40, c->peak_size);
-    put_u64(package + 48, c->param_count);
-    put_u64(package + 56, c->flop_count);
-    put_u32(package + 64, c->step_count);
-    put_u32(package + 68, WAI_SECTION_COUNT);
-    memcpy(package + 72, c->source_digest, sizeof c->source_digest);
-    put_u64(package + 120, c->fuel);
-    size_t size = (size_t)c->package_size - WAI_FORMAT_DIGEST_SIZE;
-    wai_sha384(package + size, package, size);
-}
-
-wai_status wai_package_state_fuel(uint8_t *package, size_t size, uint64_t fuel, wai_diag *diag) {
-    wai_certificate certificate;
-    wai_status status = wai_certificate_read(&certificate, (wai_bytes){package, size}, diag);
-    if (status == WAI_OK) {
-        certificate.fuel = fuel;
-        wai_package_seal(package, &certificate);
+/* The head but for what wai_package_seal puts there, and room for the rest. */
+static void write_head(wai_writer *out, const wai_writer *sections) {
+    uint64_t body = 0;
+    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
+        body = aligned(body) + sections[kind].size;
     }
-    return status;
+    const uint64_t head_size = wai_head_size(body);
+    wai_write_reserve(out, (size_t)(head_size + body));
+    write_zeros(out, WAI_FORMAT_HEADER_SIZE);
+    uint64_t offset = head_size;
+    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
+        offset = aligned(offset);
+        wai_write_u32(out, kind);
+        wai_write_u32(out, 0);
+        wai_write_u64(out, offset);
+        wai_write_u64(out, sections[kind].size);
+        offset += sections[kind].size;
+    }
+    write_zeros(out, (size_t)head_size - out->size);
 }
 
 wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *plan,
@@ -367,20 +358,8 @@ wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *
     write_io(&sections[WAI_SECTION_IO], &sections[WAI_SECTION_STRINGS], &n);
     write_dynamic(&sections[WAI_SECTION_DYNAMIC], &sections[WAI_SECTION_STRINGS], &n);
 
-    static const uint8_t header[WAI_FORMAT_HEADER_SIZE];
-    static const uint8_t digest[WAI_FORMAT_DIGEST_SIZE];
     *out = (wai_writer){.arena = arena};
-    wai_write_bytes(out, header, sizeof header);
-    size_t offset = WAI_FORMAT_HEADER_SIZE + WAI_SECTION_COUNT * WAI_FORMAT_ENTRY_SIZE;
-    for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
-        offset = (offset + WAI_ALIGN - 1) & ~(size_t)(WAI_ALIGN - 1);
-        wai_write_u32(out, kind);
-        wai_write_u32(out, 0);
-        wai_write_u64(out, offset);
-        wai_write_u64(out, sections[kind].size);
-        offset += sections[kind].size;
-    }
-    wai_write_reserve(out, offset + sizeof digest);
+    write_head(out, sections);
     for (uint32_t kind = 1; kind <= WAI_SECTION_COUNT; kind++) {
         wai_write_align(out, WAI_ALIGN);
         if (kind == WAI_SECTION_DATA) {
@@ -390,7 +369,6 @@ wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *
         }
         out->failed = out->failed || sections[kind].failed;
     }
-    wai_write_bytes(out, digest, sizeof digest);
     certificate->package_size = out->size;
     certificate->arena_size = plan->arena_size;
     certificate->step_count = plan->step_count;

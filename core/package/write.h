@@ -7,12 +7,9 @@
 
 /*
  * Write the package with `certificate`'s figures; package_size, arena_size and
- * step_count are filled in here. The digest at the end is still zero: seal it.
+ * step_count are filled in here. Figures and hashes are still zero: seal it (seal.h).
  */
 wai_status wai_package_write(wai_writer *out, wai_graph *graph, const wai_plan *plan,
                              wai_certificate *certificate);
-
-/* Put the final figures and the digest into a written package. */
-void wai_package_seal(uint8_t *package, const wai_certificate *certificate);
 
 #endif

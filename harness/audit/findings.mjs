@@ -58,7 +58,7 @@ export const FINDINGS = {
   // packages
   'package-damaged': {
     severity: 'high',
-    allows: 'the bytes differ from the digest that they carry: changed or cut after compiling',
+    allows: 'the bytes differ from the hashes that they carry: changed or cut after compiling',
     fix: 'compile the model again, or fetch the package again',
   },
   'package-unsigned': {

@@ -1,7 +1,8 @@
 // The audit: a site, a wasm file or a package -> facts and findings. Which findings there are says findings.mjs.
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { DIGEST_SIZE, readCertificate } from '../../web/certificate.js';
+import { readCertificate } from '../../web/certificate.js';
+import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
 import { readBytes } from '../files.mjs';
 import { headerFiles } from '../server/hosts.mjs';
@@ -92,7 +93,7 @@ async function inspectTarget(target, options, report) {
     return 'wasm';
   }
   const signature = await readFile(`${target}.jws`).catch(() => null);
-  const facts = inspectPackage(target, bytes, signature, options, report);
+  const facts = await inspectPackage(target, bytes, signature, options, report);
   report.facts.packages = { [target]: facts };
   if (!signature) report.add('package-unsigned', target);
   return 'package';
@@ -146,16 +147,15 @@ function inspectWasm(path, bytes, report) {
  * @param {string} path @param {Uint8Array} bytes @param {Uint8Array | null | undefined} signature
  * @param {{ maxHeapMB?: number }} options @param {Report} report
  */
-function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, report) {
+async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, report) {
   const certificate = readCertificate(bytes, path);
-  const end = bytes.length - DIGEST_SIZE;
-  const digest = Buffer.from(bytes.subarray(end)).toString('hex');
-  if (certificate.packageSize !== bytes.length || sha384(bytes.subarray(0, end)) !== digest)
-    report.add('package-damaged', path);
+  const checked = await checkPackage(bytes, path).catch(() => null);
+  if (!checked) report.add('package-damaged', path);
   if (certificate.peakSize > maxHeapMB * 1048576)
     report.add('package-over-cap', path, `${certificate.peakSize} bytes, ${maxHeapMB} MiB allowed`);
   return {
     ...certificate,
+    head: checked?.head ?? null,
     sha384: sha384(bytes),
     signature: inspectSignature(path, bytes, signature, 'package', report),
   };
@@ -176,7 +176,7 @@ async function inspectSite(site, report) {
     if (path.endsWith('.map')) report.add('exposed-map', path);
     if (/\.wasm$/i.test(path)) report.facts.wasm[path] = inspectWasm(path, file.bytes, report);
     if (/\.wai$/i.test(path))
-      report.facts.packages[path] = inspectPackage(
+      report.facts.packages[path] = await inspectPackage(
         path,
         file.bytes,
         files.get(`${path}.jws`)?.bytes,
@@ -299,14 +299,18 @@ function inspectIntegrity({ kind, files, manifest }, report) {
     if (file && sha384(file.bytes) !== digest) report.add('integrity-mismatch', path);
   }
   for (const path of code) if (!manifest.files[path]) report.add('integrity-unlisted', path);
-  // The scripts of the build carry the digests of what they load.
+  // The scripts of the build carry the digests of what they load: of a package, that of its head.
+  const pins = new Map(
+    Object.entries(manifest.files).map(([path, { sha384: digest }]) => [path, digest]),
+  );
+  for (const { file, head } of Object.values(manifest.packages ?? {}))
+    if (head) pins.set(file, head);
   const scripts = [...files]
     .filter(([path]) => /\.m?js$/.test(path) && manifest.files[path])
     .map(([, file]) => textOf(file))
     .join('\n');
   for (const path of code)
-    if (manifest.files[path] && !scripts.includes(manifest.files[path].sha384))
-      report.add('integrity-unpinned', path);
+    if (pins.has(path) && !scripts.includes(pins.get(path))) report.add('integrity-unpinned', path);
   const names = Object.keys(manifest.files);
   const served = [...names.filter((path) => !path.startsWith('headers/')), 'manifest.json'];
   if (kind === 'folder') {

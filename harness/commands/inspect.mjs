@@ -1,10 +1,9 @@
 // inspect FILE: what a package or an ONNX file holds.
 import { createHash } from 'node:crypto';
-import { DIGEST_SIZE, readCertificate } from '../../web/certificate.js';
+import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
 import { Compiler } from '../compiler.mjs';
 import { checkDims, dimMap, slotText } from '../dims.mjs';
-import { typeText } from '../dtypes.mjs';
 import { readBytes } from '../files.mjs';
 
 import { countOps, slotsOf } from '../graph_text.mjs';
@@ -31,7 +30,8 @@ export function configure(command) {
 export async function run([file], options, io) {
   const bytes = await readBytes(file);
   const isPackage = bytes[0] === 0x57 && bytes[1] === 0x41 && bytes[2] === 0x49;
-  if (isPackage) checkPackage(bytes, file);
+  // What is shown must be what was made.
+  const checked = isPackage ? await checkPackage(bytes, file) : null;
   const dims = parseDims(options.dim);
   if (isPackage && options.dim) {
     throw new WasmAIError(
@@ -46,24 +46,10 @@ export async function run([file], options, io) {
       : await onnxStage(bytes, options.stage, dimMap(dims), io);
     io.json({ file, stage: stage.name, text: stage.text });
     io.out(stage.text);
-  } else if (isPackage) {
-    await showPackage(file, bytes, io);
+  } else if (checked) {
+    await showPackage(file, bytes, checked, io);
   } else {
     showOnnx(file, bytes, io);
-  }
-}
-
-// What is shown must be what was made: the last 48 bytes are the digest.
-function checkPackage(bytes, file) {
-  const { packageSize } = readCertificate(bytes, file);
-  if (packageSize !== bytes.length) {
-    const why = `truncated or damaged: it says ${packageSize} bytes and has ${bytes.length}`;
-    throw new WasmAIError('MALFORMED', file, why);
-  }
-  const body = bytes.subarray(0, bytes.length - DIGEST_SIZE);
-  const digest = createHash('sha384').update(body).digest();
-  if (!digest.equals(bytes.subarray(bytes.length - DIGEST_SIZE))) {
-    throw new WasmAIError('INTEGRITY', file, 'the bytes differ from their own SHA-384 digest');
   }
 }
 
@@ -100,8 +86,7 @@ async function onnxStage(bytes, wanted, dims, io) {
   throw new WasmAIError('ARGUMENT', `--stage ${wanted}`, `there is no such stage; known: ${known}`);
 }
 
-async function showPackage(file, bytes, io) {
-  const certificate = readCertificate(bytes, file);
+async function showPackage(file, bytes, { certificate, head }, io) {
   const { text } = await packageText(bytes);
   const fileDigest = createHash('sha384').update(bytes).digest();
   const slots = { inputs: slotsOf(text, 'input'), outputs: slotsOf(text, 'output') };
@@ -112,6 +97,7 @@ async function showPackage(file, bytes, io) {
     ...slots,
     ops,
     certificate,
+    head,
     integrity: `sha384-${fileDigest.toString('base64')}`,
   });
   io.out(`${io.paint('bold', file)}  WasmAI package, ${bytesText(bytes.length)}
@@ -131,6 +117,7 @@ certificate
   layout       ${certificate.layout}
   source       sha384 ${certificate.sourceDigest}
   fuel         ${certificate.fuel || 'not stated'}
+  head         sha384 ${head}
 integrity      sha384-${fileDigest.toString('base64')}`);
 }
 

@@ -40,7 +40,7 @@ export async function run([target], options, io) {
 }
 
 async function signedPackage(path, key, version, deployedAs = path) {
-  const bytes = await readPackageFile(path);
+  const { bytes } = await readPackageFile(path);
   const how = {
     kind: /** @type {const} */ ('package'),
     name: nameToSign(deployedAs),

@@ -27,18 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/sha384.h"
+#include "package/seal.h"
 #include "wasmai.h"
 #include "wasmai_compile.h"
 
-enum {
-    EXIT_USAGE = 2,
-    DIGEST_SIZE = 48,
-    MAX_GIVEN = 64,
-    MAX_INPUTS = 256,
-    MAX_WORDS = 1024,
-    ALIGN = 64
-};
+enum { EXIT_USAGE = 2, MAX_GIVEN = 64, MAX_INPUTS = 256, MAX_WORDS = 1024, ALIGN = 64 };
 
 static int failed(const wai_diag *diag) {
     fprintf(stderr, "%d\t%lld\t%s\t%s\n", (int)diag->status,
@@ -263,16 +256,6 @@ static void print_slots(const wai_session *session) {
     printf("memory %llu\n", (unsigned long long)wai_session_memory(session));
 }
 
-/* The digest over everything before it is the package's last 48 bytes. */
-static int digest_agrees(wai_bytes package) {
-    uint8_t digest[DIGEST_SIZE];
-    if (package.size < DIGEST_SIZE) {
-        return 0;
-    }
-    wai_sha384(digest, package.data, package.size - DIGEST_SIZE);
-    return memcmp(digest, package.data + package.size - DIGEST_SIZE, DIGEST_SIZE) == 0;
-}
-
 static int write_input(const wai_tensor *tensor, const char *path) {
     size_t size;
     uint8_t *bytes = read_file(path, &size);
@@ -437,15 +420,10 @@ static int open_and_run(const run_options *options) {
     }
     wai_bytes package = {bytes, size};
     wai_session *session;
-    wai_certificate certificate;
     wai_diag diag;
     int code;
-    /* The header first: "not a package" says more than "digest differs". */
-    if (wai_certificate_read(&certificate, package, &diag) != WAI_OK) {
-        code = failed(&diag);
-    } else if (!digest_agrees(package)) {
-        code = fault(WAI_ERR_INTEGRITY, options->package, "the bytes differ from their digest");
-    } else if (wai_session_open(&session, package, NULL, &diag) != WAI_OK) {
+    if (wai_package_verify(package, &diag) != WAI_OK ||
+        wai_session_open(&session, package, NULL, &diag) != WAI_OK) {
         code = failed(&diag);
     } else {
         print_slots(session);

@@ -264,7 +264,7 @@ test('a rebuild keeps what somebody added, and a folder of somebody else is not 
 
 test('a package that the loader would refuse is refused at build, and nothing is written', async () => {
   const cases = {
-    'cut.wai': [stubPackage().subarray(0, 350), {}, 'MALFORMED'],
+    'cut.wai': [stubPackage().subarray(0, 310), {}, 'MALFORMED'],
     'changed.wai': [
       Buffer.concat([stubPackage().subarray(0, 300), stubPackage({ mode: 9 }).subarray(300)]).fill(
         1,

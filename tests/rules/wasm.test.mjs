@@ -82,7 +82,7 @@ for (const name of runtimes) {
     const names = functionNames(read(named));
     assert.ok(names.includes('wai_session_open'), 'the names are there');
     const foreign =
-      /^(pb_|wai_(lower|attr|onnx|graph|emit|pass|plan_make|plan_dump|compile|arena|writer|write|fold|package_(write|seal|dump)|sha384))|^(dl)?(malloc|free|calloc|realloc|aligned_alloc|sbrk)$|printf|^emscripten_/;
+      /^(pb_|wai_(lower|attr|onnx|graph|emit|pass|plan_make|plan_dump|compile|arena|writer|write|fold|package_(write|state|seal|verify|dump)|sha384))|^(dl)?(malloc|free|calloc|realloc|aligned_alloc|sbrk)$|printf|^emscripten_/;
     // Core's default allocator, which the glue never chooses, gets these from no_heap.c: NULL always.
     const stubs = [...text('harness/toolchain/wasm/no_heap.c').matchAll(/^\w.*?(\w+)\(.*\) \{$/gm)];
     const harmless = stubs.map((row) => row[1]);

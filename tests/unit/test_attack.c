@@ -7,8 +7,8 @@
 #include "unit.h"
 
 #include "base/arena.h"
-#include "base/sha384.h"
 #include "package/format.h"
+#include "package/seal.h"
 #include "wasmai_compile.h"
 
 #define MODEL "models/digits/digits.onnx"
@@ -135,9 +135,29 @@ static void test_package_runs(void **state) {
     (void)state;
     wai_diag diag;
     assert_int_equal(open_and_run(package, package_size, &diag), WAI_OK);
-    uint8_t digest[48];
-    wai_sha384(digest, package, package_size - sizeof digest);
-    assert_memory_equal(digest, package + package_size - sizeof digest, sizeof digest);
+}
+
+/* No byte is outside the hashes; stating the fuel leaves them right. */
+static void test_package_hashes(void **state) {
+    (void)state;
+    uint8_t *changed = unit_copy(package, package_size);
+    const wai_bytes bytes = {changed, package_size};
+    wai_diag diag;
+    assert_int_equal(wai_package_verify(bytes, &diag), WAI_OK);
+    for (size_t at = 0; at < package_size; at = next_length(at, package_size)) {
+        changed[at] ^= 0x10;
+        wai_status status = wai_package_verify(bytes, &diag);
+        assert_refused(status, &diag);
+        assert_true(at < WAI_FORMAT_HEADER_SIZE + WAI_FORMAT_ENTRY_SIZE ||
+                    status == WAI_ERR_INTEGRITY);
+        changed[at] ^= 0x10;
+    }
+    assert_int_equal(wai_package_state_fuel(changed, package_size, 77, &diag), WAI_OK);
+    assert_int_equal(wai_package_verify(bytes, &diag), WAI_OK);
+    wai_certificate certificate;
+    assert_int_equal(wai_certificate_read(&certificate, bytes, &diag), WAI_OK);
+    assert_int_equal(certificate.fuel, 77);
+    free(changed);
 }
 
 static void test_package_cut(void **state) {
@@ -153,7 +173,7 @@ static void test_package_cut(void **state) {
 /* A cut package that claims its own length gets past the first check. */
 static void test_package_cut_and_patched(void **state) {
     (void)state;
-    for (size_t length = 176; length < package_size; length = next_length(length, package_size)) {
+    for (size_t length = 320; length < package_size; length = next_length(length, package_size)) {
         uint8_t *cut = unit_copy(package, length);
         uint64_t size = length;
         memcpy(cut + 16, &size, sizeof size);
@@ -164,7 +184,7 @@ static void test_package_cut_and_patched(void **state) {
 }
 
 /* Everything before the constants is structure; the reader does not look at
- * the digest, so each change reaches the checks behind it. */
+ * the hashes, so each change reaches the checks behind it. */
 static size_t section_offset(uint32_t kind) {
     uint64_t offset;
     memcpy(&offset, package + WAI_FORMAT_HEADER_SIZE + (kind - 1) * WAI_FORMAT_ENTRY_SIZE + 8,
@@ -282,6 +302,7 @@ static void test_compile_without_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_package_runs),
+        cmocka_unit_test(test_package_hashes),
         cmocka_unit_test(test_package_cut),
         cmocka_unit_test(test_package_cut_and_patched),
         cmocka_unit_test(test_package_flipped),
@@ -292,6 +313,7 @@ int main(void) {
     };
     const struct CMUnitTest half_tests[] = {
         cmocka_unit_test(test_package_runs),
+        cmocka_unit_test(test_package_hashes),
         cmocka_unit_test(test_values_flipped),
         cmocka_unit_test(test_open_without_memory),
     };

@@ -164,10 +164,8 @@ static uint8_t *with_words(wai_bytes bytes, const uint32_t *more, uint32_t count
     *size = bytes.size + 4 * (size_t)count;
     uint8_t *copy = NULL;
     assert_int_equal(posix_memalign((void **)&copy, 64, *size), 0);
-    const size_t body = bytes.size - WAI_FORMAT_DIGEST_SIZE;
-    memcpy(copy, bytes.data, body);
-    memcpy(copy + body, more, 4 * (size_t)count);
-    memset(copy + body + 4 * (size_t)count, 0, WAI_FORMAT_DIGEST_SIZE);
+    memcpy(copy, bytes.data, bytes.size);
+    memcpy(copy + bytes.size, more, 4 * (size_t)count);
     store(copy + 16, (uint32_t)*size);
     uint8_t *entry = (uint8_t *)(uintptr_t)entry_of(copy, WAI_SECTION_DYNAMIC);
     store(entry + 16, load(entry + 16) + 4 * count);

@@ -1,0 +1,142 @@
+/**
+ * All bytes of a package in a buffer of our own, checked while they come in: the head against what
+ * is pinned or signed before room is made for the rest, each chunk against the head as soon as it is
+ * whole. The first bad one ends the download.
+ */
+import { HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
+import { ChunkChecks, checkHead, sha384Of, wrongSize } from './chunks.js';
+import { WasmAIError } from './errors.js';
+import { checkContent } from './jws.js';
+import { abortedError } from './rpc.js';
+import { partsOf } from './sources.js';
+
+/** @typedef {import('./signature.js').Proof} Proof */
+/** @typedef {import('./sources.js').Source} Source */
+
+/**
+ * @typedef {object} Receiving
+ * @property {number} capMB
+ * @property {AbortSignal | undefined} signal
+ * @property {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
+ * @property {Promise<Proof> | null} proof  of its signature: a bad one ends the download
+ */
+
+/** @param {Source} source @param {Receiving} options */
+export async function receivePackage(source, options) {
+  const { parts, refused } = await openSource(source, options);
+  try {
+    return await receive(source, { ...options, parts, refused });
+  } catch (error) {
+    parts.cancel();
+    throw error;
+  }
+}
+
+/** @param {Source} source @param {Receiving} options */
+async function openSource({ where, open }, { signal, proof }) {
+  /** @type {Promise<never>} */
+  const aborted = new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => reject(abortedError(where)), { once: true });
+  });
+  aborted.catch(() => {});
+  const opened = await Promise.race([open(), aborted]);
+  // Only now: where package and signature are both missing, the address is wrong.
+  /** @type {Promise<never>} */
+  const refused = new Promise((_, reject) => {
+    proof?.catch(reject);
+    aborted.catch(reject);
+  });
+  refused.catch(() => {});
+  return { parts: partsOf(opened, where), refused };
+}
+
+/**
+ * @param {Source} source
+ * @param {Receiving & { parts: import('./sources.js').Parts, refused: Promise<never> }} options
+ */
+async function receive(source, { capMB, onProgress, proof: proofComing, parts, refused }) {
+  const { where } = source;
+  const next = () => Promise.race([parts.next(), refused]);
+  const header = await atLeast(HEADER_SIZE, new Uint8Array(0), next);
+  const stated = readCertificate(header, where);
+  pagesOf(stated, capMB, where);
+  const size = stated.packageSize;
+  const start = await atLeast(stated.headSize, header, next);
+  if (start.length < stated.headSize) throw wrongSize(size, start.length, where);
+
+  const head = start.slice(0, stated.headSize); // a caller's bytes may change under our hands
+  const digest = await Promise.race([checkHead(head, where), refused]);
+  const proof = await Promise.race([proofComing, refused]);
+  if (proof) checkContent(proof.claims, { size, head: digest }, where);
+  if (source.head && source.head !== digest) throw notPinned(where);
+  const certificate = readCertificate(head, where);
+
+  const bytes = allocate(size, where);
+  bytes.set(head);
+  const checks = new ChunkChecks(bytes, certificate, where);
+  const nextGood = () => Promise.race([parts.next(), refused, checks.failed]);
+  let loaded = head.length;
+  for (
+    let part = /** @type {Uint8Array | null} */ (start.subarray(loaded));
+    part;
+    part = await nextGood()
+  ) {
+    if (part.length > size - loaded) throw wrongSize(size, loaded + part.length, where);
+    bytes.set(part, loaded);
+    loaded += part.length;
+    await Promise.race([checks.advance(loaded), refused]);
+    onProgress({ loaded, total: size, phase: 'download' });
+  }
+  if (loaded !== size) throw wrongSize(size, loaded, where);
+  onProgress({ loaded, total: size, phase: 'verify' });
+  await Promise.race([checks.end(), refused]);
+  // Whoever pins the whole file pays for a second pass over it.
+  if (source.sha384 && source.sha384 !== (await sha384Of(bytes, where))) throw notPinned(where);
+  return { bytes, certificate, proof };
+}
+
+/** @param {string} where */
+function notPinned(where) {
+  return new WasmAIError(
+    'INTEGRITY',
+    where,
+    'this is not the package that was pinned (its SHA-384 differs): build the site again ' +
+      'or clear the cache in between',
+  );
+}
+
+/**
+ * `size` bytes from the start, or all there are.
+ * @param {number} size @param {Uint8Array} start what came already
+ * @param {() => Promise<Uint8Array | null>} next
+ */
+async function atLeast(size, start, next) {
+  while (start.length < size) {
+    const part = await next();
+    if (!part) break;
+    start = start.length === 0 ? part : join(start, part);
+  }
+  return start;
+}
+
+/** @param {Uint8Array} a @param {Uint8Array} b */
+function join(a, b) {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
+
+/** @param {number} size @param {string} where @returns {Uint8Array<ArrayBuffer>} */
+function allocate(size, where) {
+  try {
+    return new Uint8Array(size);
+  } catch (cause) {
+    throw new WasmAIError(
+      'MEMORY',
+      where,
+      `there is no room for the ${size} bytes of the package`,
+      { cause },
+    );
+  }
+}
