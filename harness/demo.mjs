@@ -4,9 +4,9 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { launchChromium } from './browsers/chromium.mjs';
 import { buildDist } from './dist.mjs';
 import { compile } from './index.mjs';
-import { launch } from './runners/chromium.mjs';
 import { serveFolder } from './server/app.mjs';
 import { localCertificate, spkiOf } from './server/certificate.mjs';
 import { cacheRoot, projectDir } from './toolchain/cache.mjs';
@@ -51,7 +51,7 @@ async function buildSite() {
 
 /** The sample through the page's own file input; its answer from the page's own text. */
 async function classify(chromium, url, cert) {
-  const browser = await launch(chromium, [
+  const browser = await launchChromium(chromium, [
     `--ignore-certificate-errors-spki-list=${await spkiOf(cert)}`,
   ]);
   try {

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { ensureOtherBrowsers } from './toolchain/browsers.mjs';
 import { build } from './toolchain/build.mjs';
 import { projectDir, step, together } from './toolchain/cache.mjs';
 import { ensureChromium } from './toolchain/chromium.mjs';
@@ -88,8 +89,10 @@ const conformance =
   ];
 
 /**
- * One row is one suite. command: null while the suite has no files. inside: with the toolchain.
- * @type {{ name: string, command: () => string[] | null, counts: (output: string) => Counts | null, inside?: boolean }[]}
+ * One row is one suite. command: null while the suite has no files. inside: with the toolchain. engines: with
+ * Firefox and WebKit too.
+ * @type {{ name: string, command: () => string[] | null, counts: (output: string) => Counts | null,
+ *   inside?: boolean, engines?: boolean }[]}
  */
 const suites = [
   { name: 'lint', command: () => ['node', 'harness/lint.mjs'], counts: countLine },
@@ -135,14 +138,14 @@ const suites = [
     inside: true,
   },
   { name: 'rules', command: nodeSuite('tests/rules'), counts: nodeTest },
-  { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest },
+  { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest, engines: true },
   { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },
   { name: 'conformance', command: conformance('node', 'operators'), counts: nodeTest },
   { name: 'conformance-native', command: conformance('native'), counts: nodeTest },
   { name: 'conformance-chromium', command: conformance('chromium'), counts: nodeTest },
   { name: 'models', command: nodeSuite('tests/models'), counts: nodeTest },
   { name: 'hosts', command: nodeSuite('tests/hosts'), counts: nodeTest },
-  { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest },
+  { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest, engines: true },
 ];
 
 /** A suite that takes longer hangs: it is ended, with all its processes, and has failed. */
@@ -202,13 +205,14 @@ async function main() {
     );
     return 2;
   }
+  const chosen = suites.filter(({ name }) => !wanted.length || wanted.includes(name));
   const chromium = await ensureChromium();
-  await together([ensureNodeModules(), build()]);
+  const engines = chosen.some((suite) => suite.engines) ? ensureOtherBrowsers() : Promise.resolve();
+  await together([ensureNodeModules(), build(), engines]);
   step('build is complete');
   const env = { ...process.env, CHROME_PATH: chromium };
   const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const suite of suites) {
-    if (wanted.length && !wanted.includes(suite.name)) continue;
+  for (const suite of chosen) {
     const command = suite.command();
     if (!command) {
       step(`${suite.name}: no tests yet`);

@@ -219,26 +219,30 @@ function createMemory(pages) {
   }
 }
 
+/** WebKit compiles under any policy and refuses to instantiate. @param {unknown} cause */
+function refuseIfBlocked(cause) {
+  if (!/content.security|unsafe-eval|blocked by CSP/i.test(String(cause))) return;
+  throw new WasmAIError(
+    'CSP',
+    'runtime',
+    "WebAssembly is blocked here: serve the worker file with script-src 'wasm-unsafe-eval'",
+    { cause },
+  );
+}
+
 /** @param {BufferSource} runtime @param {WebAssembly.Memory} memory @returns {Exports} */
 function instantiate(runtime, memory) {
   let module;
   try {
     module = new WebAssembly.Module(runtime);
   } catch (cause) {
-    const blocked = /content.security|unsafe-eval|blocked by CSP/i.test(String(cause));
-    throw blocked
-      ? new WasmAIError(
-          'CSP',
-          'runtime',
-          "WebAssembly is blocked here: serve the worker file with script-src 'wasm-unsafe-eval'",
-          { cause },
-        )
-      : new WasmAIError(
-          'MALFORMED',
-          'runtime',
-          `the runtime does not compile: ${/** @type {any} */ (cause)?.message}`,
-          { cause },
-        );
+    refuseIfBlocked(cause);
+    throw new WasmAIError(
+      'MALFORMED',
+      'runtime',
+      `the runtime does not compile: ${/** @type {any} */ (cause)?.message}`,
+      { cause },
+    );
   }
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     if (from === 'env' && name === 'memory' && kind === 'memory') continue;
@@ -263,6 +267,7 @@ function instantiate(runtime, memory) {
     if (kinds.get('_initialize') === 'function') wasm._initialize();
     return wasm;
   } catch (cause) {
+    refuseIfBlocked(cause);
     throw new WasmAIError(
       'MEMORY',
       'runtime',

@@ -6,9 +6,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WasmAIError } from '../../web/errors.js';
+import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
-import { chromiumPath, launch } from '../runners/chromium.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
 import * as open from './open.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
@@ -69,7 +69,7 @@ async function main() {
   const models = [];
   for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
   const site = await serveSite(models);
-  const browser = await launch(chromiumPath());
+  const browser = await launchChromium(chromiumPath());
   const report = {
     bench: name,
     date: new Date().toISOString(),

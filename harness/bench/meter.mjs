@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { pagesOf, readCertificate } from '../../web/certificate.js';
+import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
-import { chromiumPath, launch } from '../runners/chromium.mjs';
 import { readModel } from './site.mjs';
 import { median, pairedRatio } from './stats.mjs';
 
@@ -83,7 +83,7 @@ async function main() {
   const text = async (name) => (await built(name)).toString('base64');
   const plain = await text('runtime-simd.wasm');
   const peers = { plain, again: plain, metered: await text('runtime-simd.metered.wasm') };
-  const browser = values.chromium ? await launch(chromiumPath()) : null;
+  const browser = values.chromium ? await launchChromium(chromiumPath()) : null;
   const rows = [['', 'plain ms', 'metered', 'of medians', 'paired', 'of minima', 'noise']];
   const ratios = [];
   for (const path of positionals.length ? positionals : MODELS) {

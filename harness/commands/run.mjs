@@ -25,7 +25,7 @@ export function configure(command) {
     .argument('<package>', '.wai file')
     .option('-i, --input <[name=]file>', 'value of an input; repeat for each', collect)
     .option('-o, --output <dir>', 'write each output as DIR/NAME.npy')
-    .option('--runner <name>', 'node, native or chromium', 'node')
+    .option('--runner <name>', 'node, native, chromium, firefox or webkit', 'node')
     .option('--repeat <n>', 'run n times and print min, p50 and p95', '1')
     .option(
       '--carry <in=out>',

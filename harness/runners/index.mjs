@@ -6,13 +6,19 @@
 // such an input is fed to the first run of all and then keeps what was carried to
 // it, from run to run of one call and from call to call.
 import { closestName, WasmAIError } from '../../web/errors.js';
+import { BROWSER_NAMES } from '../toolchain/browsers.mjs';
 
 const RUNNERS = {
   node: () => import('./node.mjs'),
   native: () => import('./native.mjs'),
-  chromium: () => import('./chromium.mjs'),
+  ...Object.fromEntries(BROWSER_NAMES.map((name) => [name, () => inBrowser(name)])),
 };
-const LATER = ['firefox', 'webkit'];
+
+/** @param {import('../toolchain/browsers.mjs').BrowserName} name */
+async function inBrowser(name) {
+  const { openIn } = await import('./browser.mjs');
+  return { open: openIn.bind(null, name) };
+}
 
 export const RUNNER_NAMES = Object.keys(RUNNERS);
 
@@ -24,9 +30,6 @@ export const RUNNER_NAMES = Object.keys(RUNNERS);
  * @param {string} name @param {Uint8Array} packageBytes @param {RunnerOptions} [options]
  */
 export async function openRunner(name, packageBytes, options = {}) {
-  if (LATER.includes(name)) {
-    throw new WasmAIError('UNSUPPORTED', `--runner ${name}`, 'not in this version; use chromium');
-  }
   if (!Object.hasOwn(RUNNERS, name)) {
     const close = closestName(name, RUNNER_NAMES);
     const hint = close ? `did you mean ${close}?` : `use ${RUNNER_NAMES.join(', ')}`;

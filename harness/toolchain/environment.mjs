@@ -186,14 +186,29 @@ async function findMmdebstrap() {
   return { file: path.join(dir, 'usr/bin/mmdebstrap'), args: [], env };
 }
 
-/** Installs distribution packages on this machine; root only. @param {string[]} names */
-export async function aptInstall(names) {
+/** @type {Promise<unknown>} */
+let aptIsFree = Promise.resolve();
+
+/**
+ * Installs distribution packages on this machine; root only. apt does one thing at a time: calls wait for
+ * each other, and for an apt that somebody else runs.
+ * @param {string[]} names
+ */
+export function aptInstall(names) {
+  const done = aptIsFree.then(() => aptInstallNow(names));
+  aptIsFree = done.catch(() => {});
+  return done;
+}
+
+/** @param {string[]} names */
+async function aptInstallNow(names) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '-y', '--no-install-recommends', ...names];
+  const wait = ['-o', 'DPkg::Lock::Timeout=300'];
+  const install = [...wait, 'install', '-y', '--no-install-recommends', ...names];
   try {
     await runLogged('apt-get', install, { env });
   } catch {
-    await runLogged('apt-get', ['update'], { env });
+    await runLogged('apt-get', [...wait, 'update'], { env });
     await runLogged('apt-get', install, { env });
   }
 }

@@ -1,21 +1,52 @@
 /// <reference path="./globals.d.ts" />
-// Chromium, and sites to point it at. A site is a built folder, served as `wasm-ai serve`
+// The three engines, and sites to point them at. A site is a built folder, served as `wasm-ai serve`
 // serves it, with a page of the test's own that offers the loader as `wasmai`.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, test } from 'node:test';
+import * as chromium from '../../harness/browsers/chromium.mjs';
+import { watchComplaints } from '../../harness/browsers/in_page.mjs';
+import { launchBrowser } from '../../harness/browsers/index.mjs';
 import { buildDist } from '../../harness/dist.mjs';
-import { chromiumPath, launch as launchChromium } from '../../harness/runners/chromium.mjs';
 import { serveFolder } from '../../harness/server/app.mjs';
+import { BROWSER_NAMES, browserMissing } from '../../harness/toolchain/browsers.mjs';
 
+/** Playwright's own Chromium, for what only Chromium shows or Playwright can do. */
 export function launch(args = []) {
-  return launchChromium(chromiumPath(), args);
+  return chromium.launchChromium(chromium.chromiumPath(), args);
 }
+
+/** @typedef {import('../../harness/toolchain/browsers.mjs').BrowserName} Engine */
+/** @type {Map<Engine, ReturnType<typeof launchBrowser>>} started when a test first wants them, one per file */
+const browsers = new Map();
+
+/** One test per engine, `NAME (firefox)` and so on; an engine that is not installed is a skip.
+ * @param {string} name
+ * @param {(given: { engine: Engine, browser: import('../../harness/browsers/index.mjs').Browser,
+ *   t: import('node:test').TestContext }) => unknown} body
+ * @param {{ cannot?: Partial<Record<Engine, string>> }} [options]  cannot: why an engine is not able to
+ */
+export function onEngines(name, body, { cannot = {} } = {}) {
+  for (const engine of BROWSER_NAMES) {
+    const skip = cannot[engine] ?? browserMissing(engine);
+    test(`${name} (${engine})`, { skip }, async (t) => {
+      const browser = browsers.get(engine) ?? launchBrowser(engine);
+      browsers.set(engine, browser);
+      await body({ engine, browser: await browser, t });
+    });
+  }
+}
+
+after(async () => {
+  for (const browser of browsers.values()) await (await browser.catch(() => null))?.close();
+});
 
 const PAGE = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>test</title>
 <script type="module" src="./page.js"></script></head><body><h1>test</h1></body></html>\n`;
 const SCRIPT = `import * as wasmai from './wasmai.js';
+(${watchComplaints})();
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => {
   window.violations.push(event.violatedDirective + ' ' + event.blockedURI);
@@ -57,19 +88,16 @@ export async function makeSite({ files = {}, ...options }) {
   };
 }
 
-/** A page of the site with the loader in it, and all that it complained about. */
+/**
+ * A page of the site with the loader in it, and all that it complained about.
+ * @param {import('../../harness/browsers/index.mjs').Browser | import('playwright-core').Browser} browser
+ */
 export async function openPage(browser, site, path = 'page.html') {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const complaints = [];
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(String(error)));
+  const { page, complaints, close } = await ('newContext' in browser
+    ? chromium.newPage(browser)
+    : browser.newPage());
   await page.goto(site.url + path);
   await page.waitForFunction(() => 'wasmai' in window);
-  return {
-    page,
-    complaints,
-    violations: () => page.evaluate(() => window.violations),
-    close: () => context.close(),
-  };
+  const violations = () => page.evaluate(() => window.violations);
+  return { page: /** @type {any} */ (page), complaints, violations, close };
 }

@@ -4,13 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { headersOf } from '../../harness/server/policies.mjs';
 import { KEPT } from '../../web/lockdown.js';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { launch, makeSite, openPage } from './browser.mjs';
+import { makeSite, onEngines, openPage } from './browser.mjs';
 
-let browser;
 let site;
 let runtime;
 
@@ -19,11 +18,9 @@ before(async () => {
   const model = join(tmpdir(), `wasm-ai-stub-${process.pid}`, 'stub.wai');
   writeFileSync(model, stubPackage());
   site = await makeSite({ runtime, models: [model] });
-  browser = await launch();
 });
 
 after(async () => {
-  await browser?.close();
   await site?.close();
 });
 
@@ -44,49 +41,52 @@ async function watchWorkers(page) {
   });
 }
 
-test('the locked worker can neither fetch, import, eval, store nor talk to others', async () => {
-  const worker = join(site.root, site.manifest.workers[0]);
-  const original = readFileSync(worker);
-  writeFileSync(
-    worker,
-    Buffer.concat([original, readFileSync(new URL('./probe.js', import.meta.url))]),
-  );
-  const { page, close, complaints } = await openPage(browser, site);
-  try {
-    await watchWorkers(page);
-    await page.evaluate(async () => {
-      window.session = await wasmai.load('./models/stub.wai');
-    });
-    const requestsBefore = site.requests.length;
-    const { escaped, left, attempts } = await page.evaluate(
-      () =>
-        new Promise((resolve) => {
-          window.workers[0].addEventListener(
-            'message',
-            ({ data }) => data.probe && resolve(data.probe),
-          );
-          window.workers[0].postMessage({ probe: true });
-        }),
+onEngines(
+  'the locked worker can neither fetch, import, eval, store nor talk to others',
+  async ({ browser }) => {
+    const worker = join(site.root, site.manifest.workers[0]);
+    const original = readFileSync(worker);
+    writeFileSync(
+      worker,
+      Buffer.concat([original, readFileSync(new URL('./probe.js', import.meta.url))]),
     );
-    assert.ok(attempts > 30);
-    assert.deepEqual(escaped, []);
-    assert.deepEqual(
-      left.filter((name) => !KEPT.has(name) && !CONSTANTS.has(name)),
-      [],
-      'only the language is left',
-    );
-    assert.equal(site.requests.length, requestsBefore, 'no request reached the server');
-    // and the model still runs in what is left
-    const y = await page.evaluate(async () => [
-      ...(await window.session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data,
-    ]);
-    assert.deepEqual(y, [2, 4, 6, 8]);
-    assert.deepEqual(complaints, []);
-  } finally {
-    writeFileSync(worker, original);
-    await close();
-  }
-});
+    const { page, close, complaints } = await openPage(browser, site);
+    try {
+      await watchWorkers(page);
+      await page.evaluate(async () => {
+        window.session = await wasmai.load('./models/stub.wai');
+      });
+      const requestsBefore = site.requests.length;
+      const { escaped, left, attempts } = await page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            window.workers[0].addEventListener(
+              'message',
+              ({ data }) => data.probe && resolve(data.probe),
+            );
+            window.workers[0].postMessage({ probe: true });
+          }),
+      );
+      assert.ok(attempts > 30);
+      assert.deepEqual(escaped, []);
+      assert.deepEqual(
+        left.filter((name) => !KEPT.has(name) && !CONSTANTS.has(name)),
+        [],
+        'only the language is left',
+      );
+      assert.equal(site.requests.length, requestsBefore, 'no request reached the server');
+      // and the model still runs in what is left
+      const y = await page.evaluate(async () => [
+        ...(await window.session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data,
+      ]);
+      assert.deepEqual(y, [2, 4, 6, 8]);
+      assert.deepEqual(complaints, []);
+    } finally {
+      writeFileSync(worker, original);
+      await close();
+    }
+  },
+);
 
 /** The same folder from a server that gives the worker another policy. */
 async function withWorkerPolicy(policy, body) {
@@ -126,27 +126,30 @@ const WEAK = {
 };
 
 for (const [name, policy] of Object.entries(WEAK)) {
-  test(`a worker served with ${name} refuses to start and names the header`, async () => {
-    await withWorkerPolicy(policy, async (weak) => {
-      const { page, close } = await openPage(browser, weak);
-      const error = await page.evaluate(
-        (address) => caught(wasmai.load(address)),
-        `./${site.manifest.packages['models/stub.wai'].file}`,
-      );
-      assert.ok(error, 'load must fail');
-      assert.equal(error.isOurs, true);
-      assert.equal(error.code, 'CSP');
-      assert.match(
-        error.message,
-        /Content-Security-Policy: default-src 'none'; script-src 'wasm-unsafe-eval'/,
-      );
-      assert.ok(error.message.includes(site.manifest.workers[0]), 'the message names the file');
-      await close();
-    });
-  });
+  onEngines(
+    `a worker served with ${name} refuses to start and names the header`,
+    async ({ browser }) => {
+      await withWorkerPolicy(policy, async (weak) => {
+        const { page, close } = await openPage(browser, weak);
+        const error = await page.evaluate(
+          (address) => caught(wasmai.load(address)),
+          `./${site.manifest.packages['models/stub.wai'].file}`,
+        );
+        assert.ok(error, 'load must fail');
+        assert.equal(error.isOurs, true);
+        assert.equal(error.code, 'CSP');
+        assert.match(
+          error.message,
+          /Content-Security-Policy: default-src 'none'; script-src 'wasm-unsafe-eval'/,
+        );
+        assert.ok(error.message.includes(site.manifest.workers[0]), 'the message names the file');
+        await close();
+      });
+    },
+  );
 }
 
-test('a policy without wasm is named too', async () => {
+onEngines('a policy without wasm is named too', async ({ browser }) => {
   await withWorkerPolicy("default-src 'none'", async (strict) => {
     const { page, close } = await openPage(browser, strict);
     const error = await page.evaluate(
@@ -159,7 +162,7 @@ test('a policy without wasm is named too', async () => {
   });
 });
 
-test('the page itself cannot compile wasm under the literal policy', async () => {
+onEngines('the page itself cannot compile wasm under the literal policy', async ({ browser }) => {
   const { page, close } = await openPage(browser, site);
   const error = await page.evaluate(() =>
     caught(wasmai.load('./models/stub.wai', { isolation: 'none' })),
@@ -168,34 +171,37 @@ test('the page itself cannot compile wasm under the literal policy', async () =>
   await close();
 });
 
-test('a strict page (Trusted Types, exact worker-src) runs, and its policy makes no other worker', async () => {
-  const model = join(tmpdir(), `wasm-ai-stub-${process.pid}`, 'stub.wai');
-  const strict = await makeSite({ runtime, models: [model], secure: true });
-  const { page, close, complaints, violations } = await openPage(browser, strict);
-  try {
-    const y = await page.evaluate(async () => {
-      const session = await wasmai.load('./models/stub.wai');
-      return [...(await session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data];
-    });
-    assert.deepEqual(y, [2, 4, 6, 8]);
-    assert.deepEqual(complaints, []);
-    assert.deepEqual(await violations(), []);
-    const other = await page.evaluate(() => {
-      try {
-        new Worker('./page.js');
-        return 'started';
-      } catch (error) {
-        return error.name;
-      }
-    });
-    assert.equal(other, 'TypeError');
-    const unpinned = await page.evaluate(
-      (bytes) => caught(wasmai.load(new Uint8Array(bytes))),
-      [...stubPackage({ extra: 128 })],
-    );
-    assert.equal(unpinned.code, 'INTEGRITY');
-  } finally {
-    await close();
-    await strict.close();
-  }
-});
+onEngines(
+  'a strict page (Trusted Types, exact worker-src) runs, and its policy makes no other worker',
+  async ({ browser }) => {
+    const model = join(tmpdir(), `wasm-ai-stub-${process.pid}`, 'stub.wai');
+    const strict = await makeSite({ runtime, models: [model], secure: true });
+    const { page, close, complaints, violations } = await openPage(browser, strict);
+    try {
+      const y = await page.evaluate(async () => {
+        const session = await wasmai.load('./models/stub.wai');
+        return [...(await session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data];
+      });
+      assert.deepEqual(y, [2, 4, 6, 8]);
+      assert.deepEqual(complaints, []);
+      assert.deepEqual(await violations(), []);
+      const other = await page.evaluate(() => {
+        try {
+          new Worker('./page.js');
+          return 'started';
+        } catch (error) {
+          return error.name;
+        }
+      });
+      assert.equal(other, 'TypeError');
+      const unpinned = await page.evaluate(
+        (bytes) => caught(wasmai.load(new Uint8Array(bytes))),
+        [...stubPackage({ extra: 128 })],
+      );
+      assert.equal(unpinned.code, 'INTEGRITY');
+    } finally {
+      await close();
+      await strict.close();
+    }
+  },
+);

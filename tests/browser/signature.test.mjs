@@ -1,13 +1,13 @@
-// Signatures in a real page: Chromium's Ed25519, under the strict policy, and what reaches the worker.
+// Signatures in a real page: the engine's own Ed25519, under the strict policy, and what reaches the worker.
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { signPackage } from '../../harness/index.mjs';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { launch, makeSite, openPage } from './browser.mjs';
+import { makeSite, onEngines, openPage } from './browser.mjs';
 
 const folder = join(tmpdir(), `wasm-ai-signature-${process.pid}`);
 const pair = () => {
@@ -18,7 +18,6 @@ const pair = () => {
   };
 };
 const [ours, theirs] = [pair(), pair()];
-let browser;
 let site;
 
 before(async () => {
@@ -48,17 +47,15 @@ before(async () => {
     sign: { key: createPrivateKey(ours.key), version: 7 },
     files,
   });
-  browser = await launch();
 });
 
 after(async () => {
-  await browser?.close();
   await site?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** Loads in a fresh page; how many buffers reached a worker. */
-async function attempt(source, { pems = [ours.pem], minVersion = 0 } = {}) {
+async function attempt(browser, source, { pems = [ours.pem], minVersion = 0 } = {}) {
   const opened = await openPage(browser, site);
   try {
     const seen = await opened.page.evaluate(
@@ -89,17 +86,23 @@ async function attempt(source, { pems = [ours.pem], minVersion = 0 } = {}) {
   }
 }
 
-test('a signed package opens: one of the folder by its plain name, and one that came later', async () => {
-  for (const name of ['models/stub.wai', 'later.wai']) {
-    const seen = await attempt(`./${name}`, { pems: [theirs.pem, ours.pem], minVersion: 7 });
-    assert.deepEqual(seen.y, [2, 4, 6, 8], seen.message);
-    assert.equal(seen.signature.version, 7);
-    assert.ok(seen.signature.signedAt instanceof Date);
-    assert.ok(seen.given > 0);
-  }
-});
+onEngines(
+  'a signed package opens: one of the folder by its plain name, and one that came later',
+  async ({ browser }) => {
+    for (const name of ['models/stub.wai', 'later.wai']) {
+      const seen = await attempt(browser, `./${name}`, {
+        pems: [theirs.pem, ours.pem],
+        minVersion: 7,
+      });
+      assert.deepEqual(seen.y, [2, 4, 6, 8], seen.message);
+      assert.equal(seen.signature.version, 7);
+      assert.ok(seen.signature.signedAt instanceof Date);
+      assert.ok(seen.given > 0);
+    }
+  },
+);
 
-test('anything else is refused before the worker gets a byte', async () => {
+onEngines('anything else is refused before the worker gets a byte', async ({ browser }) => {
   for (const [name, message] of /** @type {[string, RegExp][]} */ ([
     ['unsigned', /unsigned\.wai\.jws: the signature cannot be read \(the server answered 404/],
     ['foreign', /the trusted key did not make this signature/],
@@ -107,34 +110,37 @@ test('anything else is refused before the worker gets a byte', async () => {
     ['other', /this is not the file that was signed/],
     ['changed', /did not make this signature/],
   ])) {
-    const seen = await attempt(`./${name}.wai`);
+    const seen = await attempt(browser, `./${name}.wai`);
     assert.equal(seen.code, 'SIGNATURE', name);
     assert.match(seen.message, message);
     assert.equal(seen.given, 0, 'nothing reached the worker');
   }
-  const old = await attempt('./later.wai', { minVersion: 8 });
+  const old = await attempt(browser, './later.wai', { minVersion: 8 });
   assert.deepEqual([old.code, old.given], ['SIGNATURE', 0]);
   assert.match(old.message, /version 7 was signed, but at least 8/);
 });
 
-test('the engine without Ed25519, and the page without a secure context, say so', async () => {
-  const opened = await openPage(browser, site);
-  try {
-    const error = await opened.page.evaluate(async (pem) => {
-      SubtleCrypto.prototype.importKey = async () => {
-        throw new DOMException('Algorithm: Unrecognized name', 'NotSupportedError');
-      };
-      return caught(wasmai.importPublicKey(pem));
-    }, ours.pem);
-    assert.equal(error.code, 'UNSUPPORTED');
-    assert.match(error.message, /Chromium 137/);
-    const insecure = await opened.page.evaluate(async (pem) => {
-      Object.defineProperty(crypto, 'subtle', { value: undefined });
-      return caught(wasmai.importPublicKey(pem));
-    }, ours.pem);
-    assert.equal(insecure.code, 'UNSUPPORTED');
-    assert.match(insecure.message, /secure context/);
-  } finally {
-    await opened.close();
-  }
-});
+onEngines(
+  'the engine without Ed25519, and the page without a secure context, say so',
+  async ({ browser }) => {
+    const opened = await openPage(browser, site);
+    try {
+      const error = await opened.page.evaluate(async (pem) => {
+        SubtleCrypto.prototype.importKey = async () => {
+          throw new DOMException('Algorithm: Unrecognized name', 'NotSupportedError');
+        };
+        return caught(wasmai.importPublicKey(pem));
+      }, ours.pem);
+      assert.equal(error.code, 'UNSUPPORTED');
+      assert.match(error.message, /Chromium 137/);
+      const insecure = await opened.page.evaluate(async (pem) => {
+        Object.defineProperty(crypto, 'subtle', { value: undefined });
+        return caught(wasmai.importPublicKey(pem));
+      }, ours.pem);
+      assert.equal(insecure.code, 'UNSUPPORTED');
+      assert.match(insecure.message, /secure context/);
+    } finally {
+      await opened.close();
+    }
+  },
+);

@@ -8,8 +8,9 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../../harness/server/port.mjs';
 import { commandLine } from '../../harness/toolchain/env.mjs';
 import { isRoot, makeEnvironment, onPath } from '../../harness/toolchain/environment.mjs';
 
@@ -140,14 +141,6 @@ export async function findServer(name) {
       missing: `${command} is not on the PATH, and no environment for it: ${error.message}`,
     };
   }
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const isOpen = (/** @type {number} */ port) =>

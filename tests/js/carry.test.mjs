@@ -1,15 +1,13 @@
 // Carried state: a running sum and a swap on the shipped wasm, what is refused, and every runner.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { compile } from '../../harness/index.mjs';
 import { openRunner } from '../../harness/runners/index.mjs';
-import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
 import { writeNpy } from '../../harness/writers/npy.mjs';
 import { load } from '../../web/wasmai.js';
-import { cli, FLOAT, folderFor, noCompiler, onnxFile } from './cli_support.mjs';
+import { cli, FLOAT, folderFor, noCompiler, onnxFile, RUNNERS } from './cli_support.mjs';
 
 const skip = noCompiler;
 const f = (...numbers) => new Float32Array(numbers);
@@ -137,12 +135,6 @@ test('dtype and dims must agree', { skip }, async () => {
   });
   await session.close();
 });
-
-const RUNNERS = {
-  node: false,
-  native: !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built',
-  chromium: findChromium() === null && 'Chromium is not installed',
-};
 
 for (const [name, missing] of Object.entries(RUNNERS)) {
   test(`${name} carries within a call and from call to call`, {

@@ -6,11 +6,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, WasmAIError } from '../../harness/index.mjs';
 import { readNpy } from '../../harness/readers/npy.mjs';
-import { openRunner, RUNNER_NAMES } from '../../harness/runners/index.mjs';
-import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
+import { openRunner } from '../../harness/runners/index.mjs';
 import { writeNpy } from '../../harness/writers/npy.mjs';
-import { addRelu, cli, FLOAT, filesOf, folderFor, noCompiler, onnxFile } from './cli_support.mjs';
+import {
+  ALL_RUNNERS,
+  addRelu,
+  cli,
+  FLOAT,
+  filesOf,
+  folderFor,
+  noCompiler,
+  onnxFile,
+} from './cli_support.mjs';
 
 const ONE_LINE = /^error: [A-Z]+: [^\n]+: [^\n]+\n$/;
 const skip = noCompiler;
@@ -201,11 +208,7 @@ test('a model that is cut anywhere is refused in one line', { skip }, async (t) 
   }
 });
 
-for (const runner of RUNNER_NAMES) {
-  const missing =
-    (runner === 'native' && !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built') ||
-    (runner === 'chromium' && findChromium() === null && 'Chromium is not installed');
-
+for (const [runner, missing] of Object.entries(ALL_RUNNERS)) {
   test(`run on ${runner}: reads, answers, writes`, { skip: skip || missing }, async (t) => {
     const { folder, model, out } = modelFolder(t);
     await cli('compile', model, '-o', out, '--optimize');

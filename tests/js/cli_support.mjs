@@ -6,8 +6,19 @@ import { join } from 'node:path';
 import { main } from '../../harness/cli.mjs';
 import { COMPILER_WASM } from '../../harness/compiler.mjs';
 import { Model } from '../../harness/readers/onnx_schema.mjs';
+import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
+import { BROWSER_NAMES, browserMissing } from '../../harness/toolchain/browsers.mjs';
 
 /** Skip reason of tests that compile. */
+/** @type {Record<string, false | string>} every runner, and why it is not here */
+export const ALL_RUNNERS = {
+  node: false,
+  native: !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built',
+  ...Object.fromEntries(BROWSER_NAMES.map((name) => [name, browserMissing(name)])),
+};
+const { node, native, chromium } = ALL_RUNNERS;
+/** What most tests take: a browser starts for each run, Firefox in 5 s. */
+export const RUNNERS = { node, native, chromium };
 export const noCompiler = !existsSync(COMPILER_WASM) && 'build/wasm/compiler.wasm is not built';
 
 class Sink {

@@ -5,11 +5,18 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { compile } from '../../harness/index.mjs';
 import { openRunner } from '../../harness/runners/index.mjs';
-import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
 import { writeNpy } from '../../harness/writers/npy.mjs';
 import { load, Tensor } from '../../web/wasmai.js';
-import { addRelu, cli, FLOAT, folderFor, INT64, noCompiler, onnxFile } from './cli_support.mjs';
+import {
+  addRelu,
+  cli,
+  FLOAT,
+  folderFor,
+  INT64,
+  noCompiler,
+  onnxFile,
+  RUNNERS,
+} from './cli_support.mjs';
 
 const skip = noCompiler;
 const MODELS = new URL('../../../shared/real-models/', import.meta.url);
@@ -150,12 +157,6 @@ test('a cache that grows is carried from run to run', { skip }, async () => {
   });
   await session.close();
 });
-
-const RUNNERS = {
-  node: false,
-  native: !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built',
-  chromium: findChromium() === null && 'Chromium is not installed',
-};
 
 for (const [name, missing] of Object.entries(RUNNERS)) {
   test(`run with dims from a file and from --dim on ${name}`, {

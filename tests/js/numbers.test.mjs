@@ -1,16 +1,23 @@
 // float16 and 64-bit integers as inputs and outputs, on every runner and through .npy files.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { numberToHalf } from '../../harness/dtypes.mjs';
 import { compile } from '../../harness/index.mjs';
 import { readNpy } from '../../harness/readers/npy.mjs';
 import { openRunner } from '../../harness/runners/index.mjs';
-import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
 import { writeNpy } from '../../harness/writers/npy.mjs';
-import { cli, FLOAT16, folderFor, INT64, noCompiler, onnxFile, UINT64 } from './cli_support.mjs';
+import {
+  cli,
+  FLOAT16,
+  folderFor,
+  INT64,
+  noCompiler,
+  onnxFile,
+  RUNNERS,
+  UINT64,
+} from './cli_support.mjs';
 
 const skip = noCompiler;
 const model = onnxFile({
@@ -57,12 +64,6 @@ let bytes;
 before(async () => {
   if (!skip) ({ bytes } = await compile(model, { optimize: true }));
 });
-
-const RUNNERS = {
-  node: false,
-  native: !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built',
-  chromium: findChromium() === null && 'Chromium is not installed',
-};
 
 for (const [name, missing] of Object.entries(RUNNERS)) {
   test(`float16 and 64-bit integers on ${name}`, { skip: skip || missing }, async (t) => {

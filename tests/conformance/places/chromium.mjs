@@ -1,11 +1,11 @@
 // Headless Chromium, a browser for each thread: the page of site.mjs loads each package into a
 // locked worker of its own.
-import { chromiumPath, launch } from '../../../harness/runners/chromium.mjs';
+import { chromiumPath, launchChromium } from '../../../harness/browsers/chromium.mjs';
 import { WasmAIError } from '../../../web/errors.js';
 
 /** @param {import('./index.mjs').Setting} setting @returns {Promise<import('./index.mjs').Place>} */
 export async function open({ url }) {
-  const browser = await launch(chromiumPath());
+  const browser = await launchChromium(chromiumPath());
   const page = await browser.newPage();
   /** @type {string[]} */
   const complaints = [];

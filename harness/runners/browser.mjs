@@ -1,24 +1,24 @@
-// Runs a package in headless Chromium as a visitor would: a folder made by
+// Runs a package in a headless browser as a visitor would: a folder made by
 // `build`, served with its policies, and a page under the literal policy that
 // loads the package into the locked worker.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorFromData, WasmAIError } from '../../web/errors.js';
+import { launchBrowser } from '../browsers/index.mjs';
 import { buildDist } from '../dist.mjs';
 import { arrayFromBytes, bytesOf, dtypeByName } from '../dtypes.mjs';
 import { serveFolder } from '../server/app.mjs';
-import { findChromium } from '../toolchain/chromium.mjs';
 
 const PACKAGE = 'package.wai';
-const START_SECONDS = 60;
+const START_MS = 60_000;
 
 const PAGE = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>wasm-ai run</title>
 <script type="module" src="./runner.js"></script></head><body></body></html>
 `;
 
-// What the page does. Bytes travel as base64: that is all that the driver carries.
+// What the page does. Bytes travel as base64: text is what every driver carries.
 const SCRIPT = `import { load, Tensor, WasmAIError } from './wasmai.js';
 let session;
 const encode = (bytes) => {
@@ -70,9 +70,11 @@ window.runner = {
 };
 `;
 
-/** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
-export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) {
-  const executablePath = chromiumPath();
+/**
+ * @param {import('../toolchain/browsers.mjs').BrowserName} engine
+ * @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options]
+ */
+export async function openIn(engine, packageBytes, { where = 'package', maxHeapMB } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [() => rm(folder, { recursive: true, force: true })];
@@ -89,13 +91,13 @@ export async function open(packageBytes, { where = 'package', maxHeapMB } = {}) 
     await writeFile(join(site, 'favicon.ico'), '');
     const server = await serveFolder({ folder: site, port: 0 });
     closers.push(() => server.close());
-    const browser = await launch(executablePath);
+    const browser = await launchBrowser(engine);
     closers.push(() => browser.close());
     const page = await openPage(browser, server.url);
     const call = (method, ...args) => callPage(page, method, args, where);
     let { inputs, outputs, info } = await call('open', {});
     return {
-      name: 'chromium',
+      name: engine,
       inputs,
       outputs,
       get info() {
@@ -138,70 +140,12 @@ async function renaming(where, work) {
   }
 }
 
-/** Chromium on this machine; STATE where there is none. */
-export function chromiumPath() {
-  const found = findChromium();
-  if (found) return found;
-  throw new WasmAIError(
-    'STATE',
-    'chromium',
-    'is not installed; install it, or name it in CHROME_PATH',
-  );
-}
-
-/** Headless Chromium with nothing that calls home. @param {string} executablePath @param {string[]} [more] */
-export async function launch(executablePath, more = []) {
-  const { chromium } = await import('playwright-core');
-  const asRoot = process.getuid?.() === 0;
-  try {
-    return await chromium.launch({
-      executablePath,
-      timeout: START_SECONDS * 1000,
-      args: [
-        '--headless=new',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        // Chromium does not start as root with its sandbox.
-        ...(asRoot ? ['--no-sandbox'] : []),
-        ...more,
-      ],
-    });
-  } catch (error) {
-    throw new WasmAIError(
-      'STATE',
-      executablePath,
-      `does not start: ${error.message.split('\n')[0]}`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
 async function openPage(browser, url) {
-  const page = await browser.newPage();
-  const complaints = [];
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  const failed = new Promise((_, reject) => {
-    page.on('pageerror', (error) => reject(error));
-    page.on('response', (response) => {
-      if (response.status() >= 400) reject(new Error(`${response.status()} for ${response.url()}`));
-    });
-  });
-  failed.catch(() => {}); // later complaints come as answers of the page
-  const ready = page
-    .goto(url)
-    .then(() =>
-      page.waitForFunction(() => 'runner' in window, null, { timeout: START_SECONDS * 1000 }),
-    );
+  const { page, complaints } = await browser.newPage();
   try {
-    await Promise.race([ready, failed]);
+    await page.goto(url);
+    await page.waitForFunction(() => 'runner' in window, null, { timeout: START_MS });
   } catch (error) {
-    ready.catch(() => {});
     const why = [error.message.split('\n')[0], ...complaints].join('; ');
     throw new WasmAIError('INTERNAL', 'page', `the loader did not start: ${why}`);
   }
