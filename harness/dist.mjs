@@ -11,6 +11,7 @@ import { pagesOf } from '../web/certificate.js';
 import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
 import { fileError, readBytes, safeName } from './files.mjs';
+import { framePage } from './frame_page.mjs';
 import { runtimeForPackages } from './model_runtime.mjs';
 import { headerFiles } from './server/hosts.mjs';
 import { companion, signFolder } from './signing.mjs';
@@ -125,10 +126,13 @@ export async function buildDist(options) {
 
   onStep('worker and loader');
   const workerName = await putWorker('worker.js', put);
+  const frame = await putFrame(put);
   put(
     'wasmai.js',
     await bundleLoader({
       workerName,
+      workerDigest: sha384(files.get(workerName)),
+      frameName: frame.file,
       runtimeName,
       runtimeDigest: sha384(runtime),
       packages,
@@ -150,7 +154,7 @@ export async function buildDist(options) {
   // No rule names a signature: the header files are the same before `wasm-ai sign` and after.
   const served = [...files.keys(), 'manifest.json'].filter((path) => !path.endsWith('.jws'));
   for (const [name, text] of Object.entries(
-    headerFiles({ files: served, workers, strict: secure, trustedTypes }),
+    headerFiles({ files: served, workers, frame, strict: secure, trustedTypes }),
   ))
     put(`headers/${name}`, text);
   const manifest = {
@@ -160,6 +164,7 @@ export async function buildDist(options) {
     secure,
     maxHeapMB,
     workers,
+    frame,
     trustedTypes,
     runtimes: { simd: runtimeName },
     operators: chosen.operators,
@@ -286,16 +291,28 @@ export async function readPackageFile(path, maxHeapMB = DEFAULT_CAP_MB) {
 }
 
 /** One classic script: no imports, nothing on the global scope. */
-async function putWorker(source, put, more = {}) {
+async function bundleScript(source, more = {}) {
   const { outputFiles } = await esbuild({
     ...BUNDLE,
     entryPoints: [join(WEB, source)],
     format: 'iife',
     ...more,
   });
-  const name = hashedName(basename(source), outputFiles[0].contents);
-  put(name, outputFiles[0].contents);
+  return outputFiles[0];
+}
+
+async function putWorker(source, put, more = {}) {
+  const { contents } = await bundleScript(source, more);
+  const name = hashedName(basename(source), contents);
+  put(name, contents);
   return name;
+}
+
+async function putFrame(put) {
+  const { html, script } = framePage((await bundleScript('frame.js')).text);
+  const file = hashedName('frame.html', Buffer.from(html));
+  put(file, html);
+  return { file, script };
 }
 
 async function bundleModule(source, plugins) {
@@ -316,11 +333,14 @@ function replaceModule(filter, contents) {
   };
 }
 
-function bundleLoader({ workerName, runtimeName, runtimeDigest, packages, maxHeapMB, secure }) {
+function bundleLoader(parts) {
+  const { workerName, workerDigest, frameName, runtimeName, runtimeDigest } = parts;
+  const { packages, maxHeapMB, secure } = parts;
   // The literal `new URL('./x', import.meta.url)` is what bundlers look for.
   const assets = `export const assets = {
     base: new URL('./', import.meta.url),
     worker: new URL('./${workerName}', import.meta.url),
+    frame: { url: new URL('./${frameName}', import.meta.url), workerSha384: '${workerDigest}' },
     runtimes: { simd: { url: new URL('./${runtimeName}', import.meta.url), sha384: '${runtimeDigest}' } },
     packages: ${JSON.stringify(packages)},
     maxHeapMB: ${maxHeapMB},

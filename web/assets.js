@@ -13,6 +13,7 @@
  * @typedef {object} Assets
  * @property {URL} base       what the names in `packages` are relative to
  * @property {URL} worker
+ * @property {{ url: URL, workerSha384: string } | null} frame  what `isolation: 'frame'` needs; null in the source tree
  * @property {Record<'simd', { url: URL, sha384: string | null }>} runtimes
  * @property {Record<string, Pin>} packages  plain name -> what `build` made of it
  * @property {number} maxHeapMB  MAX_HEAP_SIZE at build; no caller can raise it
@@ -23,6 +24,7 @@
 export const assets = {
   base: new URL('./', import.meta.url),
   worker: new URL('./worker.js', import.meta.url),
+  frame: null,
   runtimes: {
     simd: { url: new URL('../build/wasm/runtime-simd.wasm', import.meta.url), sha384: null },
   },

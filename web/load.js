@@ -8,6 +8,8 @@ import { pagesOf } from './certificate.js';
 import { sha384Of } from './chunks.js';
 import { chooseVariant } from './engine.js';
 import { WasmAIError } from './errors.js';
+import { inFrame } from './framed.js';
+import { inPage } from './places.js';
 import { receivePackage } from './receive.js';
 import { abortedError, WorkerClient } from './rpc.js';
 import { startDirectRunner, startWorkerRunner } from './runners.js';
@@ -44,13 +46,13 @@ export async function load(source, options = {}) {
   const variant = chooseVariant();
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
-  const direct = isolation === 'none';
 
   // All at once: package and signature come in, the worker starts, the runtime comes in.
+  const place = placeFor(isolation);
   /** @type {Promise<WorkerClient> | undefined} */
-  const started = direct ? undefined : WorkerClient.start(assets.worker, signal);
+  const started = place ? WorkerClient.start(place, signal) : undefined;
   started?.catch(() => {});
-  const runtimeComing = fetchRuntime(variant);
+  const runtimeComing = fetchOnce(assets.runtimes[variant]);
   runtimeComing.catch(() => {});
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
@@ -71,9 +73,9 @@ export async function load(source, options = {}) {
       pack: bytes.buffer,
       pages,
       where: origin.where,
-      worker: assets.worker,
+      worker: place,
     };
-    const start = direct ? startDirectRunner : startWorkerRunner;
+    const start = place ? startWorkerRunner : startDirectRunner;
     const runner = await start(parts, signal, started);
     const facts = {
       variant,
@@ -117,27 +119,7 @@ function checkOptions(options) {
     if (options[/** @type {keyof LoadOptions} */ (name)] !== undefined)
       throw new WasmAIError('UNSUPPORTED', name, reason);
   }
-  if (isolation === 'frame') {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      'isolation',
-      "'frame' comes with a later release; 'worker' works today",
-    );
-  }
-  if (isolation !== 'worker' && isolation !== 'none') {
-    throw new WasmAIError(
-      'ARGUMENT',
-      'isolation',
-      `must be 'worker' or 'none', not ${JSON.stringify(isolation)}`,
-    );
-  }
-  if (isolation === 'worker' && typeof Worker !== 'function') {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      'isolation',
-      "there are no web workers here; in Node use isolation: 'none'",
-    );
-  }
+  checkIsolation(isolation);
   if (threads !== 'auto' && threads !== 1) {
     throw Number.isSafeInteger(threads) && threads > 1
       ? new WasmAIError(
@@ -180,24 +162,60 @@ function checkOptions(options) {
   };
 }
 
-/** The runtime's bytes are public and never written to: one copy serves all sessions.
- * @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
-const runtimes = new Map();
+/** @param {unknown} isolation */
+function checkIsolation(isolation) {
+  if (isolation !== 'worker' && isolation !== 'frame' && isolation !== 'none') {
+    throw new WasmAIError(
+      'ARGUMENT',
+      'isolation',
+      `must be 'worker', 'frame' or 'none', not ${JSON.stringify(isolation)}`,
+    );
+  }
+  if (isolation === 'worker' && typeof Worker !== 'function') {
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      'isolation',
+      "there are no web workers here; in Node use isolation: 'none'",
+    );
+  }
+  if (isolation === 'frame' && !(assets.frame && globalThis.document)) {
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      'isolation',
+      "'frame' needs a page and a folder made by `wasm-ai build`; in a worker use 'worker', in Node 'none'",
+    );
+  }
+}
 
-/** @param {'simd'} variant */
-function fetchRuntime(variant) {
-  const { url, sha384 } = assets.runtimes[variant];
-  let coming = runtimes.get(url.href);
+/** Where workers are to live; null: nowhere, the model runs here. @param {'worker' | 'frame' | 'none'} isolation */
+function placeFor(isolation) {
+  if (isolation === 'none') return null;
+  const { frame, worker } = assets;
+  if (isolation === 'worker' || !frame) return inPage(worker);
+  const script = { url: worker, sha384: frame.workerSha384 };
+  return inFrame(frame.url, async () => new TextDecoder().decode(await fetchOnce(script)));
+}
+
+/** Bytes of our own files are public and never written to: one copy serves all sessions.
+ * @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
+const fetched = new Map();
+
+/** @typedef {{ url: URL, sha384: string | null }} Asset */
+
+/** @param {Asset} asset */
+function fetchOnce(asset) {
+  const { href } = asset.url;
+  let coming = fetched.get(href);
   if (!coming) {
-    coming = readRuntime(url, sha384);
-    runtimes.set(url.href, coming);
-    coming.catch(() => runtimes.delete(url.href)); // the next load tries again
+    coming = fetchAsset(asset);
+    fetched.set(href, coming);
+    coming.catch(() => fetched.delete(href)); // the next load tries again
   }
   return coming;
 }
 
-/** @param {URL} url @param {string | null} sha384 @returns {Promise<Uint8Array<ArrayBuffer>>} */
-async function readRuntime(url, sha384) {
+/** @param {Asset} asset @returns {Promise<Uint8Array<ArrayBuffer>>} */
+async function fetchAsset({ url, sha384 }) {
   const where = url.href;
   const opened = await openUrl(url, where);
   const bytes =
@@ -208,7 +226,7 @@ async function readRuntime(url, sha384) {
     throw new WasmAIError(
       'INTEGRITY',
       where,
-      'the runtime differs from the one that this loader was built with: deploy the whole folder again',
+      'this file differs from the one that this loader was built with: deploy the whole folder again',
     );
   }
   return bytes;

@@ -10,6 +10,9 @@ import { WasmAIError } from './errors.js';
 
 export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'";
 
+/** Started by the sandboxed frame: with an opaque origin, and under the frame's policy. */
+export const inFrame = () => self.origin === 'null';
+
 /** Each attempt must fail; the policy must name its reason. */
 const CANARIES = [
   {
@@ -20,7 +23,7 @@ const CANARIES = [
       return true;
     },
   },
-  { name: 'fetch', escapes: () => fetch(self.location.href, { method: 'HEAD' }).then(() => true) },
+  { name: 'fetch', escapes: () => fetch(self.location.href).then(() => true) },
   {
     name: 'import() of data',
     escapes: () => importSource('data:text/javascript,').then(() => true),
@@ -50,8 +53,12 @@ export async function requirePolicy() {
       throw new WasmAIError(
         'CSP',
         self.location.pathname,
-        `the worker file came without its policy (${name} works in it), so no model is ` +
-          `let in: serve this file with the header \`Content-Security-Policy: ${WORKER_POLICY}\``,
+        inFrame()
+          ? `the frame came without the policy that its file has (${name} works in it), so no model is ` +
+              'let in: deploy the file as it was built'
+          : `the worker file came without its policy (${name} works in it), so no model is let in: serve ` +
+              `this file with the header \`Content-Security-Policy: ${WORKER_POLICY}\`, or, on a host ` +
+              "that cannot send headers, use isolation 'frame'",
       );
     }
   }

@@ -1,35 +1,10 @@
 /**
- * The page's end of the worker: start it, ask it, end it. The worker answers in
- * any order by id; when it dies, all that was asked is rejected.
+ * The page's end of the worker: start it, ask it, end it, wherever it lives. The worker
+ * answers in any order by id; when it dies, all that was asked is rejected.
  */
 import { errorFromData, WasmAIError } from './errors.js';
 
 const START_TIMEOUT_MS = 30000;
-
-/** @type {{ createScriptURL(text: string): any } | null | undefined} */
-let policy;
-
-/**
- * Under Trusted Types a worker needs a TrustedScriptURL. Our policy gives one
- * for a single address and refuses all else, so that it is no use to others.
- * @param {URL} url @param {string} policyName
- */
-function trusted(url, policyName) {
-  const factory = /** @type {any} */ (globalThis).trustedTypes;
-  if (policy === undefined && factory) {
-    try {
-      policy = factory.createPolicy(policyName, {
-        createScriptURL(/** @type {string} */ text) {
-          if (text === url.href && url.origin === globalThis.location?.origin) return text;
-          throw new TypeError(`${policyName}: not the address of its worker`);
-        },
-      });
-    } catch {
-      policy = null; // not allowed by the page; without Trusted Types enforced a plain URL still works
-    }
-  }
-  return policy ? policy.createScriptURL(url.href) : url;
-}
 
 /** @typedef {{ resolve: (answer: any) => void, reject: (error: WasmAIError) => void }} Pending */
 
@@ -37,57 +12,30 @@ export class WorkerClient {
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #nextId = 1;
-  /** @type {Worker} */
-  #worker;
+  #link;
   /** @type {WasmAIError | null} why nothing can be asked any more */
   failure = null;
 
-  /** @param {Worker} worker */
-  constructor(worker) {
-    this.#worker = worker;
+  /** @param {import('./places.js').Place} place */
+  constructor(place) {
+    this.#link = place.open({
+      received: (data) => this.#receive(data),
+      failed: (error) => this.stop(error),
+    });
   }
 
   /**
    * A worker that has proved its policy and locked itself down.
-   * @param {URL} url @param {AbortSignal} [signal] @param {string} [policyName] @returns {Promise<WorkerClient>}
+   * @param {import('./places.js').Place} place @param {AbortSignal} [signal] @returns {Promise<WorkerClient>}
    */
-  static async start(url, signal, policyName = 'wasm-ai') {
-    let worker;
-    try {
-      worker = new Worker(trusted(url, policyName), { name: 'wasm-ai' });
-    } catch (cause) {
-      throw new WasmAIError(
-        'CSP',
-        url.href,
-        "the page's policy does not let the worker start: it needs `worker-src` (or script-src) " +
-          `with this address, and "trusted-types ${policyName}" where Trusted Types are required`,
-        { cause },
-      );
-    }
-    const client = new WorkerClient(worker);
+  static async start(place, signal) {
+    const client = new WorkerClient(place);
+    const { where } = place;
     const ready = /** @type {Promise<void>} */ (
       new Promise((resolve, reject) => {
         client.#pending.set(0, { resolve, reject });
       })
     );
-    const where = url.href;
-    worker.addEventListener('error', (event) => {
-      event.preventDefault?.();
-      client.stop(
-        new WasmAIError(
-          'INTERNAL',
-          where,
-          event.message
-            ? `the worker failed: ${event.message}`
-            : "the worker did not start: check that this file is served as JavaScript, that the page's worker-src allows it, " +
-                'and that it has Cross-Origin-Embedder-Policy when the page has',
-        ),
-      );
-    });
-    worker.addEventListener('messageerror', () => {
-      client.stop(new WasmAIError('INTERNAL', where, 'a message of the worker could not be read'));
-    });
-    worker.addEventListener('message', ({ data }) => client.#receive(data));
     const timer = setTimeout(
       () =>
         client.stop(
@@ -116,7 +64,7 @@ export class WorkerClient {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#pending.set(id, { resolve, reject });
-      this.#worker.postMessage({ ...body, id, op }, transfer);
+      this.#link.send({ ...body, id, op }, transfer);
     });
   }
 
@@ -124,7 +72,7 @@ export class WorkerClient {
   stop(error) {
     if (this.failure) return;
     this.failure = error;
-    this.#worker.terminate();
+    this.#link.end();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(error);

@@ -13,7 +13,7 @@ import { checkSlots } from './tensors.js';
 /**
  * What a runner is made from, kept for making the next one. While a worker opens
  * the package, its bytes are with that worker and `pack` is null.
- * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, worker: URL }} Parts
+ * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, worker: import('./places.js').Place | null }} Parts
  */
 
 /**
@@ -31,7 +31,8 @@ import { checkSlots } from './tensors.js';
 
 /** @type {StartRunner} */
 export async function startWorkerRunner(parts, signal, started) {
-  const client = await (started ?? WorkerClient.start(parts.worker, signal));
+  const place = /** @type {import('./places.js').Place} */ (parts.worker);
+  const client = await (started ?? WorkerClient.start(place, signal));
   const { pack } = parts;
   if (!pack) {
     const lost = new WasmAIError(
@@ -70,6 +71,7 @@ export async function startWorkerRunner(parts, signal, started) {
       alive: () => client.failure === null,
     };
   } catch (error) {
+    if (pack.byteLength > 0) parts.pack = pack; // it never left
     client.stop(/** @type {WasmAIError} */ (error));
     throw error;
   } finally {

@@ -145,7 +145,12 @@ export interface SignatureInfo {
 }
 
 export interface LoadOptions {
-  /** 'worker' is the default in browsers, 'none' (no isolation) in Node. 'frame' comes later. */
+  /**
+   * 'worker', the default in browsers: a worker with a policy of its own, which needs a host that can
+   * send headers. 'frame': that worker in a sandboxed frame, with an origin of its own and so no storage
+   * either, and in Chromium a process of its own; its policy is in its file, so any host will do.
+   * 'none', the default in Node: no isolation.
+   */
   isolation?: 'worker' | 'none' | 'frame';
   /** The one variant of this release is deterministic: both values are accepted. */
   deterministic?: boolean;
@@ -204,7 +209,7 @@ export interface RunOptions {
 export interface SessionInfo {
   readonly variant: 'simd';
   readonly threads: number;
-  readonly isolation: 'worker' | 'none';
+  readonly isolation: 'worker' | 'frame' | 'none';
   /** Certified maximum; memory cannot grow past it. */
   readonly peakBytes: number;
   /** In use now. */

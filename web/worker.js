@@ -1,7 +1,7 @@
 /**
  * The worker: the only place where a model runs. Built into one classic file,
- * served with its own policy (see lockdown.js). It answers three requests, one
- * at a time, and never asks for anything:
+ * served with its own policy or started in the sandboxed frame, under the frame's
+ * (see lockdown.js). It answers three requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'open', runtime, pack, pages }        -> { id, inputs, outputs, metered, memoryBytes, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel }   -> { id, outputs, ms, fuel, memoryBytes }
@@ -12,12 +12,12 @@
 
 import { openEngine } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
-import { lockDown, requirePolicy } from './lockdown.js';
+import { inFrame, lockDown, requirePolicy } from './lockdown.js';
 
 // Kept before the lock-down removes the names.
 const scope = /** @type {any} */ (globalThis);
 /** @type {(message: any, transfer?: Transferable[]) => void} */
-const post = scope.postMessage.bind(scope);
+let post = scope.postMessage.bind(scope);
 /** @type {() => void} */
 const end = scope.close.bind(scope);
 const now = performance.now.bind(performance);
@@ -46,8 +46,9 @@ const requests = {
   },
 };
 
-function listen() {
-  scope.addEventListener('message', (/** @type {MessageEvent} */ { data }) => {
+/** @param {any} channel */
+function listen(channel) {
+  channel.addEventListener('message', (/** @type {MessageEvent} */ { data }) => {
     try {
       const answer = Object.hasOwn(requests, data.op) ? requests[data.op] : null;
       if (!answer) throw new WasmAIError('ARGUMENT', 'worker', 'unknown request');
@@ -56,6 +57,22 @@ function listen() {
       post({ id: data.id, error: errorToData(error) });
     }
   });
+  channel.start?.();
+}
+
+/** In the frame: the page's port, so that no message goes through the frame's window. @returns {Promise<any>} */
+async function channelToPage() {
+  if (!inFrame()) return scope;
+  /** @type {MessagePort} */
+  const port = await new Promise((resolve) =>
+    scope.addEventListener(
+      'message',
+      (/** @type {MessageEvent} */ { ports }) => resolve(ports[0]),
+      { once: true },
+    ),
+  );
+  post = (message, transfer = []) => port.postMessage(message, transfer);
+  return port;
 }
 
 const STARTED = Symbol.for('wasm-ai worker');
@@ -64,8 +81,9 @@ async function start() {
   if (scope[STARTED]) return; // the import() canary got through; the first run says so
   scope[STARTED] = true;
   try {
+    const channel = await channelToPage();
     await requirePolicy();
-    listen();
+    listen(channel);
     lockDown();
     post({ ready: true });
   } catch (error) {

@@ -261,6 +261,12 @@ export const FINDINGS = {
     header: CSP,
     value: WORKER_POLICY,
   },
+  'frame-policy': {
+    severity: 'high',
+    allows:
+      'workers in the sandboxed frame have what its policy lets through: a model that breaks out has it too',
+    fix: "deploy the frame's file as it was built: its policy is in it",
+  },
   // other headers
   'coop-missing': {
     severity: 'low',

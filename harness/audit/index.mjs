@@ -164,7 +164,6 @@ async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, repo
 /** @param {import('./site.mjs').Site} site @param {Report} report */
 async function inspectSite(site, report) {
   const { files, manifest, missing } = site;
-  const workers = new Set(manifest?.workers ?? []);
   report.facts = { ...report.facts, files: files.size, wasm: {}, packages: {}, policies: {} };
   inspectIntegrity(site, report);
   for (const path of missing) report.add('integrity-missing-file', path);
@@ -183,21 +182,27 @@ async function inspectSite(site, report) {
         {},
         report,
       );
-    const isScript = /\.[cm]?js$/i.test(path);
-    const isWorker = workers.has(path) || (!manifest && isScript && /worker/i.test(path));
-    const isPage =
-      /\.html?$/i.test(path) || /text\/html/.test(file.headers?.['content-type'] ?? '');
-    const kind = isWorker ? 'worker' : isPage ? 'page' : isScript ? 'script' : 'other';
-    await inspectFile(path, file, kind, site, report);
+    await inspectFile(path, file, kindOf(path, file, manifest), site, report);
   }
   if (site.kind === 'folder' && [...files.values()].every(({ headers }) => headers === null))
     report.add('headers-unknown', '.');
 }
 
+/** @returns {'worker' | 'frame' | 'page' | 'script' | 'other'} */
+function kindOf(path, { headers }, manifest) {
+  const isScript = /\.[cm]?js$/i.test(path);
+  if (manifest?.workers?.includes(path) || (!manifest && isScript && /worker/i.test(path)))
+    return 'worker';
+  if (manifest?.frame?.file === path) return 'frame';
+  if (/\.html?$/i.test(path) || /text\/html/.test(headers?.['content-type'] ?? '')) return 'page';
+  return isScript ? 'script' : 'other';
+}
+
 /** The strictest that is known of the pages: a script runs under theirs. */
-function pagePolicies({ files }) {
+function pagePolicies({ files, manifest }) {
   const texts = [...files]
     .filter(([path, { headers }]) => /\.html?$/i.test(path) && headers)
+    .filter(([path]) => path !== manifest?.frame?.file)
     .map(([, { headers }]) => headers?.['content-security-policy'] ?? '');
   return texts.map(readPolicies);
 }
@@ -209,6 +214,11 @@ async function inspectFile(path, file, kind, site, report) {
     const { found, meta } = scanPage(textOf(file));
     for (const { id, detail } of found) report.add(id, path, detail);
     if (meta) policies.push(...readPolicies(meta));
+  } else if (kind === 'frame') {
+    policies.push(...readPolicies(scanPage(textOf(file)).meta ?? ''));
+    // Its workers, of a blob: that is allowed here and nowhere else, inherit it.
+    const weak = policies.length ? workerWeaknesses(policies) : ['it has none'];
+    if (weak.length) report.add('frame-policy', path, weak.join(', '));
   } else if (kind !== 'other') {
     // A script runs under its own policy as a worker, under its page's otherwise.
     const pages = pagePolicies(site);
@@ -248,10 +258,10 @@ function inspectPolicy(path, kind, policies, headers, report) {
 
 /** Finding -> header, and the kinds of files that need it. @type {[string, string, string[]][]} */
 const NEEDED = [
-  ['nosniff-missing', 'x-content-type-options', ['page', 'worker', 'script', 'other']],
-  ['corp-missing', 'cross-origin-resource-policy', ['page', 'worker', 'script', 'other']],
+  ['nosniff-missing', 'x-content-type-options', ['page', 'frame', 'worker', 'script', 'other']],
+  ['corp-missing', 'cross-origin-resource-policy', ['page', 'frame', 'worker', 'script', 'other']],
   ['coop-missing', 'cross-origin-opener-policy', ['page']],
-  ['coep-missing', 'cross-origin-embedder-policy', ['page', 'worker']],
+  ['coep-missing', 'cross-origin-embedder-policy', ['page', 'frame', 'worker']],
   ['referrer-missing', 'referrer-policy', ['page']],
   ['permissions-missing', 'permissions-policy', ['page']],
 ];
@@ -314,10 +324,11 @@ function inspectIntegrity({ kind, files, manifest }, report) {
   const names = Object.keys(manifest.files);
   const served = [...names.filter((path) => !path.startsWith('headers/')), 'manifest.json'];
   if (kind === 'folder') {
-    const { workers, trustedTypes, policy } = manifest;
+    const { workers, frame, trustedTypes, policy } = manifest;
     const today = headerFiles({
       files: served,
       workers,
+      frame,
       strict: policy === 'strict',
       trustedTypes,
     });

@@ -40,9 +40,9 @@ function readManifest(text, where) {
 /** The headers that the folder's own rules give: our manifest's, or a `_headers` file's. */
 function headerRules(manifest, netlify) {
   if (manifest) {
-    const { workers = [], policy, trustedTypes = [] } = manifest;
+    const { workers = [], frame, policy, trustedTypes = [] } = manifest;
     const pagePolicy = policy === 'strict' ? strictPolicy({ trustedTypes }) : LITERAL_POLICY;
-    return (path) => lower(headersOf(path, { workers, pagePolicy, hsts: true }));
+    return (path) => lower(headersOf(path, { workers, frame, pagePolicy, hsts: true }));
   }
   if (netlify === null) return () => null;
   const blocks = [];

@@ -13,15 +13,17 @@ import { headersOf, LITERAL_POLICY, strictPolicy } from './policies.mjs';
 /** What the folder says about itself; a folder without a manifest is served with the literal policy. */
 export function readSite(folder) {
   const file = join(folder, 'manifest.json');
-  if (!existsSync(file)) return { workers: [], packages: {}, policy: 'literal', trustedTypes: [] };
+  if (!existsSync(file))
+    return { workers: [], packages: {}, policy: 'literal', trustedTypes: [], frame: undefined };
   try {
     const {
       workers = [],
       packages = {},
       policy = 'literal',
       trustedTypes = [],
+      frame,
     } = JSON.parse(readFileSync(file, 'utf8'));
-    return { workers, packages, policy, trustedTypes };
+    return { workers, packages, policy, trustedTypes, frame };
   } catch (error) {
     throw new WasmAIError('MALFORMED', file, `is not a manifest: ${error.message}`);
   }
@@ -82,11 +84,12 @@ export function createApp(folder, { scheme = 'https', clients, onRequest = () =>
     const pagePolicy =
       site.policy === 'strict'
         ? strictPolicy({
-            workers: workerSources(request, scheme, site.workers),
+            workers: sourcesOf(request, scheme, site.workers),
+            frames: sourcesOf(request, scheme, site.frame ? [site.frame.file] : []),
             trustedTypes: site.trustedTypes,
           })
         : LITERAL_POLICY;
-    const headers = headersOf(file, { workers: site.workers, pagePolicy });
+    const headers = headersOf(file, { workers: site.workers, frame: site.frame, pagePolicy });
     if (file !== path) headers['Cache-Control'] = 'no-cache'; // asked for by its plain name
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     return response.sendFile(file, { root, dotfiles: 'deny', cacheControl: false }, (error) => {
@@ -115,11 +118,11 @@ function plainPath(raw) {
   return parts.some((part) => part === '' || part.startsWith('.')) ? null : parts.join('/');
 }
 
-/** The exact worker addresses, when the request says a host that can stand in a policy. */
-function workerSources(request, scheme, workers) {
+/** The exact addresses of files, when the request says a host that can stand in a policy. */
+function sourcesOf(request, scheme, files) {
   const host = request.headers.host ?? '';
-  if (workers.length === 0 || !/^[a-z0-9.-]+(:\d{1,5})?$/i.test(host)) return "'self'";
-  return workers.map((worker) => `${scheme}://${host}/${worker}`).join(' ');
+  if (files.length === 0 || !/^[a-z0-9.-]+(:\d{1,5})?$/i.test(host)) return "'self'";
+  return files.map((file) => `${scheme}://${host}/${file}`).join(' ');
 }
 
 /** @param {import('express').Request} request */

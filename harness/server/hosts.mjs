@@ -10,6 +10,7 @@ import {
   kindOf,
   LITERAL_POLICY,
   strictPolicy,
+  WORKER_POLICY,
 } from './policies.mjs';
 
 const NOTE = 'Written by `wasm-ai build` from harness/server/policies.mjs.';
@@ -39,12 +40,13 @@ export const HOSTS = {
  */
 
 /**
- * @param {{ files: string[], workers: string[], strict: boolean, trustedTypes?: string[] }} folder
+ * @param {{ files: string[], workers: string[], frame: { file: string, script: string }, strict: boolean,
+ *   trustedTypes?: string[] }} folder
  * @returns {Rules}
  */
-export function rulesOf({ files, workers, strict, trustedTypes }) {
+export function rulesOf({ files, workers, frame, strict, trustedTypes }) {
   const pagePolicy = strict ? strictPolicy({ trustedTypes }) : LITERAL_POLICY;
-  const site = { workers, pagePolicy, hsts: true };
+  const site = { workers, frame, pagePolicy, hsts: true };
   const suffixes = KINDS.flatMap((kind) =>
     kind.suffix.filter(Boolean).map((suffix) => ({ suffix, headers: headersOfKind(kind, site) })),
   );
@@ -186,7 +188,8 @@ function caddy({ suffixes, special, other }) {
 // is said once for all, the rest once for each path and never by a pattern.
 /** @param {Rules} rules */
 function netlify({ exact, page }) {
-  const common = { ...EVERY, ...HSTS };
+  const everywhere = ([name, value]) => exact.every(({ headers }) => headers[name] === value);
+  const common = Object.fromEntries(Object.entries({ ...EVERY, ...HSTS }).filter(everywhere));
   const rule = (path, headers) =>
     [path, ...pairs(headers).map(([name, value]) => `  ${name}: ${value}`)].join('\n');
   const own = (headers) => Object.fromEntries(pairs(headers, Object.keys(common)));
@@ -370,7 +373,7 @@ function iis({ exact, other, suffixes }) {
 /** @param {Rules} rules */
 function githubPages({ special }) {
   const workers = special
-    .filter(({ headers }) => headers['Content-Security-Policy'].includes('wasm-unsafe-eval'))
+    .filter(({ headers }) => headers['Content-Security-Policy'] === WORKER_POLICY)
     .map(({ path }) => path);
   return `${NOTE}
 
@@ -378,6 +381,7 @@ GitHub Pages cannot set a header: none, for no file. What follows from that for 
 
 - A worker (${workers.join(', ')}) is served without a Content-Security-Policy. It notices
   and refuses to start (code CSP): a model does not run there in \`isolation: 'worker'\`, and that is meant so.
+- \`isolation: 'frame'\` works: the frame's file has its policy in itself, and its workers inherit that.
 - A page can only have a <meta http-equiv="Content-Security-Policy"> of its own, where frame-ancestors
   and report-only do nothing. No COOP and COEP, so no threads; no X-Content-Type-Options; no HSTS on a domain of
   your own unless "Enforce HTTPS" is on, and then without a duration of your choice.

@@ -7,8 +7,28 @@ export const LITERAL_POLICY =
   "default-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'";
 const NOTHING = "default-src 'none'";
 
-/** `--secure`. A host that knows its own address narrows worker-src to the worker files. */
-export function strictPolicy({ workers = "'self'", trustedTypes = ['wasm-ai'] } = {}) {
+/**
+ * The sandboxed frame's, also in its file as a <meta>: the workers that it makes of its blob: inherit it.
+ * No address is in it: its one script is there by hash, and import() in a worker finds nothing.
+ * @param {string} script hash of its script
+ */
+export const framePolicy = (script) =>
+  [
+    "default-src 'none'",
+    `script-src '${script}' 'wasm-unsafe-eval'`,
+    'worker-src blob:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+    'trusted-types wasm-ai-frame',
+  ].join('; ');
+
+/** `--secure`. A host that knows its own address narrows worker-src and frame-src to the very files. */
+export function strictPolicy({
+  workers = "'self'",
+  frames = "'self'",
+  trustedTypes = ['wasm-ai'],
+} = {}) {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -16,6 +36,7 @@ export function strictPolicy({ workers = "'self'", trustedTypes = ['wasm-ai'] } 
     "img-src 'self'",
     "style-src 'self'",
     `worker-src ${workers}`,
+    `frame-src ${frames}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -44,9 +65,16 @@ const FEATURES = [
   ...['screen-wake-lock', 'serial', 'usb', 'xr-spatial-tracking'],
 ];
 
+const PAGE_HEADERS = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Permissions-Policy': FEATURES.map((feature) => `${feature}=()`).join(', '),
+  'X-Frame-Options': 'SAMEORIGIN', // the literal policy says nothing of frames
+};
+
 /**
- * Rows in order, the first whose `suffix` fits counts. `csp: 'page'` stands for
- * the page policy in force. The worker's row is chosen by name, from the manifest.
+ * Rows in order, the first whose `suffix` fits counts. `csp: 'page'` and `'frame'` stand for the
+ * policies of the site's pages and frame. The rows of worker and frame are chosen by name, from the manifest.
  */
 /** @type {{ name: string, suffix: string[], type: string, csp: string, headers: Record<string, string> }[]} */
 export const KINDS = [
@@ -57,17 +85,20 @@ export const KINDS = [
     csp: WORKER_POLICY,
     headers: { 'Cross-Origin-Embedder-Policy': 'require-corp' },
   },
+  // A page; of the last one: without it Firefox loads it into no sandboxed frame of a page with COEP.
+  {
+    name: 'frame',
+    suffix: [],
+    type: 'text/html; charset=utf-8',
+    csp: 'frame',
+    headers: { ...PAGE_HEADERS, 'Cross-Origin-Resource-Policy': 'cross-origin' },
+  },
   {
     name: 'page',
     suffix: ['.html', '.htm'],
     type: 'text/html; charset=utf-8',
     csp: 'page',
-    headers: {
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Embedder-Policy': 'require-corp',
-      'Permissions-Policy': FEATURES.map((feature) => `${feature}=()`).join(', '),
-      'X-Frame-Options': 'SAMEORIGIN', // the literal policy says nothing of frames
-    },
+    headers: PAGE_HEADERS,
   },
   // A script without a policy of its own could be started as an unrestricted worker.
   {
@@ -119,27 +150,31 @@ export const KINDS = [
 /** A name that changes with its content: name.0123456789ab.ext */
 export const HASHED = /\.[0-9a-f]{12}\.[a-z]+$/;
 
-/** @param {string} path below the folder, no leading slash @param {{ workers?: string[] }} site */
-export function kindOf(path, { workers = [] } = {}) {
+/** @param {string} path below the folder, no leading slash @param {Site} [site] */
+export function kindOf(path, { workers = [], frame } = {}) {
   if (workers.includes(path)) return KINDS[0];
+  if (frame?.file === path) return KINDS[1];
   const name = path.toLowerCase();
   return /** @type {typeof KINDS[number]} */ (
     KINDS.find(({ suffix }) => suffix.some((end) => name.endsWith(end)))
   );
 }
 
+/** @param {string} csp @param {Site} site */
+function policyFor(csp, { pagePolicy = LITERAL_POLICY, frame }) {
+  if (csp === 'page') return pagePolicy;
+  return csp === 'frame' && frame ? `${framePolicy(frame.script)}; frame-ancestors 'self'` : csp;
+}
+
 /**
  * @param {typeof KINDS[number]} kind
- * @param {{ pagePolicy?: string, immutable?: boolean, hsts?: boolean }} how
+ * @param {Site & { immutable?: boolean }} site
  * @returns {Record<string, string>}
  */
-export function headersOfKind(
-  kind,
-  { pagePolicy = LITERAL_POLICY, immutable = false, hsts = false } = {},
-) {
+export function headersOfKind(kind, { immutable = false, hsts = false, ...site } = {}) {
   return {
     'Content-Type': kind.type,
-    'Content-Security-Policy': kind.csp === 'page' ? pagePolicy : kind.csp,
+    'Content-Security-Policy': policyFor(kind.csp, site),
     ...EVERY,
     ...(hsts ? HSTS : {}),
     ...kind.headers,
@@ -147,13 +182,12 @@ export function headersOfKind(
   };
 }
 
-/** @typedef {{ workers?: string[], pagePolicy?: string, hsts?: boolean }} Site */
+/**
+ * workers, frame: as in the manifest; script: hash of the frame's one script.
+ * @typedef {{ workers?: string[], frame?: { file: string, script: string }, pagePolicy?: string, hsts?: boolean }} Site
+ */
 
 /** All headers of one file. @param {string} path @param {Site} site */
 export function headersOf(path, site) {
-  return headersOfKind(kindOf(path, site), {
-    pagePolicy: site.pagePolicy,
-    hsts: site.hsts,
-    immutable: HASHED.test(path),
-  });
+  return headersOfKind(kindOf(path, site), { ...site, immutable: HASHED.test(path) });
 }

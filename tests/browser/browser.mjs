@@ -51,7 +51,10 @@ window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => {
   window.violations.push(event.violatedDirective + ' ' + event.blockedURI);
 });
-window.wasmai = wasmai;
+/** The level of isolation is the page's address's: ?isolation=frame */
+const isolation = new URLSearchParams(location.search).get('isolation') ?? undefined;
+const load = (source, options) => wasmai.load(source, { isolation, ...options });
+window.wasmai = { ...wasmai, load };
 /** What a test gets to see of an error. */
 window.caught = (promise) => promise.then(() => null, (error) => ({
   isOurs: error instanceof wasmai.WasmAIError, code: error.code, where: error.where, message: error.message }));
@@ -88,11 +91,14 @@ export async function makeSite({ files = {}, ...options }) {
   };
 }
 
+/** Of all sessions that do not ask for another: some tests run again in the sandboxed frame. */
+export const isolation = process.env.WASM_AI_TEST_ISOLATION ?? 'worker';
+
 /**
  * A page of the site with the loader in it, and all that it complained about.
  * @param {import('../../harness/browsers/index.mjs').Browser | import('playwright-core').Browser} browser
  */
-export async function openPage(browser, site, path = 'page.html') {
+export async function openPage(browser, site, path = `page.html?isolation=${isolation}`) {
   const { page, complaints, close } = await ('newContext' in browser
     ? chromium.newPage(browser)
     : browser.newPage());

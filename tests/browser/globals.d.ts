@@ -10,5 +10,6 @@ declare function caught(promise: Promise<unknown>): Promise<{
 interface Window {
   violations: string[];
   workers: Worker[];
+  trustedTypes: { createPolicy(name: string, rules: object): object };
   session: import('../../web/wasmai.d.ts').Session;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { launch, makeSite, openPage } from './browser.mjs';
+import { isolation, launch, makeSite, openPage } from './browser.mjs';
 
 let browser;
 let site;
@@ -59,7 +59,7 @@ test('a run gives the right answer, with no violation and no console error', asy
   assert.deepEqual(seen.dims, [1, 4]);
   assert.equal(seen.dtype, 'float32');
   assert.deepEqual(seen.phases, ['download', 'verify', 'open', 'ready']);
-  assert.equal(seen.info.isolation, 'worker');
+  assert.equal(seen.info.isolation, isolation);
   assert.equal(seen.info.runs, 1);
   assert.ok(seen.info.lastMs >= 0);
   assert.deepEqual(await opened.violations(), []);

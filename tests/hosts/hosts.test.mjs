@@ -42,6 +42,7 @@ before(async () => {
   manifest = await buildDist({ out: site, models: [model], secure: true, demo: true });
   policies = {
     workers: manifest.workers,
+    frame: manifest.frame,
     pagePolicy: strictPolicy({ trustedTypes: manifest.trustedTypes }),
     hsts: true,
   };

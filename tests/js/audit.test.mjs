@@ -296,6 +296,22 @@ test('a built folder that somebody changed', { skip: noCompiler }, async (t) => 
   assert.deepEqual((await found()).sort(), ['headers-stale', 'integrity-mismatch']);
 });
 
+test("a built folder whose frame has another policy, or the page's blob: beside the frame's", async (t) => {
+  const out = await secureDist(t);
+  const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+  const frame = join(out, manifest.frame.file);
+  const original = readFileSync(frame, 'utf8');
+  assert.match(original, /worker-src blob:/);
+  manifest.frame.script = "sha384-x' 'self"; // so that the header says no more than the file
+  writeFileSync(join(out, 'manifest.json'), JSON.stringify(manifest));
+  for (const weak of ["script-src 'self'", 'script-src https:']) {
+    writeFileSync(frame, original.replace(/script-src '[^']*'/, weak));
+    assert.ok(idsOf(seen(await audit(out))).includes('frame-policy'), weak);
+  }
+  writeFileSync(frame, original);
+  assert.ok(!idsOf(await audit(out)).includes('frame-policy'));
+});
+
 test('a folder of somebody else: unknown headers, wasm that nothing vouches for', async (t) => {
   const site = folderFor(t);
   writeFileSync(join(site, 'x.wasm'), wasm(METERED));

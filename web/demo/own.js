@@ -2,6 +2,7 @@
 
 import { hex } from '../certificate.js';
 import { WasmAIError } from '../errors.js';
+import { inPage } from '../places.js';
 import { WorkerClient } from '../rpc.js';
 import { load, Tensor } from '../wasmai.js';
 import { assets } from './demo_assets.js';
@@ -87,7 +88,7 @@ async function compile(onnx) {
       'this site was built without the compiler: choose a .wai package',
     );
   const [client, compiler] = await Promise.all([
-    WorkerClient.start(assets.compileWorker, undefined, 'wasm-ai-demo'),
+    WorkerClient.start(inPage(assets.compileWorker, 'wasm-ai-demo')),
     fetchCompiler(assets.compiler),
   ]);
   try {

@@ -1,0 +1,239 @@
+/// <reference path="./globals.d.ts" />
+// The sandboxed frame: where it runs and where it refuses, what it brings along, and how it ends.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { headersOf, strictPolicy } from '../../harness/server/policies.mjs';
+import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
+import { launch, makeSite, openPage } from './browser.mjs';
+
+const FRAME_PAGE = 'page.html?isolation=frame';
+let browser;
+let site;
+
+before(async () => {
+  const folder = join(tmpdir(), `wasm-ai-frame-${process.pid}`);
+  const runtime = await writeStubRuntime(join(folder, 'runtime.wasm'));
+  writeFileSync(join(folder, 'stub.wai'), stubPackage());
+  site = await makeSite({ runtime, models: [join(folder, 'stub.wai')], secure: true });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+/**
+ * The same folder from another server: with no header but the type, or as `headers` says.
+ * @param {{ headers?: (path: string) => Record<string, string>, change?: (path: string, bytes: Buffer) => Buffer | string }} how
+ * @param {(server: { url: string }) => Promise<void>} body
+ */
+async function elsewhere({ headers = () => ({}), change = (_, bytes) => bytes }, body) {
+  const packages = site.manifest.packages;
+  const server = createServer((request, response) => {
+    const asked = String(request.url).slice(1).replace(/\?.*/, '');
+    const path = packages[asked]?.file ?? asked;
+    try {
+      const bytes = change(path, readFileSync(join(site.root, path)));
+      const type = { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' };
+      response.writeHead(200, { ...type, ...headers(path) }).end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
+  try {
+    await body({ url: `http://localhost:${/** @type {any} */ (server.address()).port}/` });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+/** What load() throws in a page of that server. */
+async function refusal(server, options = {}) {
+  const { page, close } = await openPage(browser, server, FRAME_PAGE);
+  const error = await page.evaluate(
+    (more) => caught(wasmai.load('./models/stub.wai', more)),
+    options,
+  );
+  assert.ok(error, 'load must fail');
+  assert.equal(await page.locator('iframe').count(), 0, 'no frame is left');
+  await close();
+  return error;
+}
+
+for (const isolation of ['worker', 'frame'])
+  test(`${isolation}: runs under the strict policy with Trusted Types, without one violation`, async () => {
+    const opened = await openPage(browser, site, `page.html?isolation=${isolation}`);
+    const seen = await opened.page.evaluate(async () => {
+      const session = await wasmai.load('./models/stub.wai');
+      const { y } = await session.run({ x: new Float32Array([1, 2, 3, 4]) });
+      const frames = document.querySelectorAll('iframe');
+      const reach = [...frames].map(({ contentDocument, sandbox }) => [
+        contentDocument,
+        sandbox.value,
+      ]);
+      await session.close();
+      return { y: [...y.data], level: session.info.isolation, reach };
+    });
+    assert.deepEqual(seen.y, [2, 4, 6, 8]);
+    assert.equal(seen.level, isolation);
+    assert.deepEqual(seen.reach, isolation === 'frame' ? [[null, 'allow-scripts']] : []);
+    await opened.page.waitForFunction(() => document.querySelectorAll('iframe').length === 0);
+    assert.deepEqual(await opened.violations(), []);
+    assert.deepEqual(opened.complaints, []);
+    const other = await opened.page.evaluate(() => {
+      const failures = [];
+      for (const work of [
+        () => new Worker('./page.js'),
+        () => window.trustedTypes.createPolicy('wasm-ai-frame', {}),
+        () => window.trustedTypes.createPolicy('other', {}),
+        () => document.body.insertAdjacentHTML('beforeend', '<b>x</b>'),
+      ]) {
+        try {
+          work();
+        } catch (error) {
+          failures.push(error.name);
+        }
+      }
+      return failures;
+    });
+    assert.deepEqual(other, Array(4).fill('TypeError'), 'what the policy of the page refuses');
+    await opened.close();
+  });
+
+test("our server names the worker's and the frame's very files in the policy", async () => {
+  const response = await fetch(`${site.url}page.html`);
+  const policy = response.headers.get('content-security-policy') ?? '';
+  const { workers, frame } = site.manifest;
+  assert.ok(policy.includes(`; worker-src ${site.url}${workers[0]}; `), policy);
+  assert.ok(policy.includes(`; frame-src ${site.url}${frame.file}; `), policy);
+  assert.ok(!policy.includes('blob:'), policy);
+});
+
+test('a host that sends no headers: the frame runs, the worker refuses and points to it', async () => {
+  await elsewhere({}, async (plain) => {
+    const { page, close, complaints } = await openPage(browser, plain, FRAME_PAGE);
+    const y = await page.evaluate(async () => {
+      const session = await wasmai.load('./models/stub.wai');
+      return [...(await session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data];
+    });
+    assert.deepEqual(y, [2, 4, 6, 8]);
+    assert.deepEqual(
+      complaints.filter((text) => !text.includes('favicon')),
+      [],
+    );
+    await close();
+    const error = await refusal(plain, { isolation: 'worker' });
+    assert.equal(error.code, 'CSP');
+    assert.match(error.message, /isolation 'frame'/);
+  });
+});
+
+const POLICY = /(?<=<meta http-equiv="Content-Security-Policy" content=")[^"]*/;
+/** @type {Record<string, (policy: string) => string>} */
+const WEAK = {
+  'no policy': () => '',
+  'a policy that allows eval': (policy) => policy.replace("'wasm-unsafe-eval'", "'unsafe-eval'"),
+  'a policy that allows data: scripts': (policy) =>
+    policy.replace('script-src', 'script-src data:'),
+  'a policy that allows blob: scripts': (policy) =>
+    policy.replace('script-src', 'script-src blob:'),
+  'a policy that allows connections': (policy) => `${policy}; connect-src blob: *`,
+};
+for (const [name, weaken] of Object.entries(WEAK))
+  test(`a frame with ${name} is noticed by the worker in it, and no model is let in`, async () => {
+    // Without the order for Trusted Types, which would stop most of these by itself.
+    const change = (path, bytes) =>
+      path === site.manifest.frame.file
+        ? String(bytes).replace(POLICY, (policy) =>
+            weaken(policy.replace(/; require-trusted-types-for.*/, '')),
+          )
+        : bytes;
+    await elsewhere({ change }, async (weak) => {
+      const error = await refusal(weak);
+      assert.equal(error.code, 'CSP');
+      assert.match(error.message, /the frame came without the policy that its file has/);
+    });
+  });
+
+test('another worker than the one that was built is not given to the frame', async () => {
+  const [worker] = site.manifest.workers;
+  const change = (path, bytes) => (path === worker ? `${bytes};postMessage('mine')` : bytes);
+  await elsewhere({ change }, async (tampered) => {
+    const error = await refusal(tampered);
+    assert.equal(error.code, 'INTEGRITY');
+    assert.ok(error.where.endsWith(worker));
+  });
+});
+
+test('a page whose policy has no room for the frame says so at once', async () => {
+  const pagePolicy = strictPolicy({ frames: "'none'" });
+  const { workers, frame } = site.manifest;
+  const headers = (path) => headersOf(path, { workers, frame, pagePolicy });
+  await elsewhere({ headers }, async (narrow) => {
+    const error = await refusal(narrow);
+    assert.equal(error.code, 'CSP');
+    assert.match(error.message, /frame-src needs http/);
+  });
+});
+
+test('a frame that is gone ends its runs, and the next run gets a new one', async () => {
+  const { page, close } = await openPage(browser, site, FRAME_PAGE);
+  const seen = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/stub.wai');
+    const codes = [];
+    const answers = [];
+    const frame = () => document.querySelector('iframe');
+    for (const spoil of [
+      () => frame()?.remove(),
+      () => document.body.append(/** @type {any} */ (frame())), // loads it again
+    ]) {
+      const endless = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      spoil();
+      codes.push((await endless)?.code);
+      answers.push((await session.run({ x: new Float32Array([3, 0, 0, 0]) })).y.data[0]);
+    }
+    const count = document.querySelectorAll('iframe').length;
+    await session.close();
+    return { codes, answers, count };
+  });
+  assert.deepEqual(seen, { codes: ['INTERNAL', 'INTERNAL'], answers: [6, 6], count: 1 });
+  await close();
+});
+
+test('the frame starts nothing for a page of another site', async () => {
+  await elsewhere({}, async (plain) => {
+    const { page, close } = await openPage(browser, site);
+    // From a server without frame-ancestors, in a page that may frame it: another port is another origin.
+    await elsewhere({}, async (other) => {
+      await page.goto(`${other.url}page.html`);
+      const answered = await page.evaluate(
+        (address) =>
+          new Promise((resolve) => {
+            const frame = document.createElement('iframe');
+            frame.setAttribute('sandbox', 'allow-scripts');
+            frame.src = address;
+            frame.addEventListener('load', () => {
+              const { port1, port2 } = new MessageChannel();
+              port1.onmessage = ({ data }) => resolve(data);
+              frame.contentWindow?.postMessage({ source: '' }, '*', [port2]);
+              setTimeout(() => resolve('silence'), 500);
+            });
+            document.body.append(frame);
+          }),
+        plain.url + site.manifest.frame.file,
+      );
+      assert.equal(answered, 'silence');
+    });
+    await close();
+  });
+});
