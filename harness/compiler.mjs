@@ -116,14 +116,28 @@ export class Compiler {
 
   /** The package with its fuel stated, sealed again. @param {Uint8Array} packageBytes @param {number} fuel */
   stateFuel(packageBytes, fuel) {
+    return this.#state(packageBytes, (at, { length }) =>
+      this.exports.wai_compiler_state_fuel(at, length, BigInt(fuel)),
+    );
+  }
+
+  /** The same with golden outputs. @param {Uint8Array} packageBytes @param {Uint8Array} golden  its section */
+  stateGolden(packageBytes, golden) {
+    return this.#state(packageBytes, (at, { length }, held) => {
+      const from = this.#copyIn(golden, held);
+      return this.exports.wai_compiler_state_golden(at, length, from, golden.length);
+    });
+  }
+
+  /** @param {Uint8Array} packageBytes @param {(at: number, bytes: Uint8Array, held: number[]) => number} call */
+  #state(packageBytes, call) {
     return this.#guard(() => {
+      /** @type {number[]} */
       const held = [];
       try {
         const at = this.#copyIn(packageBytes, held);
         const { length } = packageBytes;
-        const { error } = this.#result(
-          this.exports.wai_compiler_state_fuel(at, length, BigInt(fuel)),
-        );
+        const { error } = this.#result(call(at, packageBytes, held));
         if (error) throw error;
         return this.memory.slice(at, at + length);
       } finally {

@@ -1,50 +1,79 @@
-// What one inference of a package uses on the metered runtime: it is run once, here.
+// What a package does on the metered runtime, where it is run here: fuel of one inference, for the
+// certificate, and golden outputs.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { PAGE_SIZE, readCertificate } from '../web/certificate.js';
 import { openEngine } from '../web/engine.js';
-import { dtypeByName, elementCount } from './dtypes.mjs';
+import { caseOf, dimSets, FILLS, feedsOf, goldenBytes } from './golden.mjs';
 
 export const METERED = fileURLToPath(
   new URL('../build/wasm/runtime-simd.metered.wasm', import.meta.url),
 );
 /** About half a minute, so that a small file cannot keep the compiler busy; a larger model states nothing. */
 const MOST = 2 ** 38;
-/** Inputs that are the same everywhere; the second is for models that 0 is no answer to. */
-const FILLS = [0, 1];
 
 /** @type {Promise<Uint8Array<ArrayBuffer>> | undefined} */
 let runtime;
 
 /**
- * Fuel at the largest dims with zeros, or with ones where the model refuses zeros.
+ * Fuel at the largest dims, and a golden case for each set of dims; each with the first fill that the
+ * model does not refuse.
  * @param {Uint8Array} pack
- * @returns {Promise<{ fuel: number, why: string }>} fuel 0: not known, and why
+ * @returns {Promise<{ fuel: number, golden: Uint8Array, why: string }>} fuel 0: not known, and why
  */
-export async function measureFuel(pack) {
-  if (!existsSync(METERED)) return { fuel: 0, why: 'the metered runtime is not built' };
+export async function measure(pack) {
+  if (!existsSync(METERED)) return nothing('the metered runtime is not built');
   runtime ??= readFile(METERED).then((bytes) => new Uint8Array(bytes));
   const wasm = await runtime;
   const pages = Math.ceil(readCertificate(pack, 'package').peakSize / PAGE_SIZE);
+  const place = freshEngine(() => openEngine({ runtime: wasm, pack, pages }));
+  try {
+    const runs = [];
+    for (const dims of dimSets(place.engine().inputs)) runs.push(await firstRun(place, dims));
+    const { fuel = 0, why = '' } = runs[0];
+    const cases = runs.flatMap((one) => one.golden ?? []);
+    return { fuel, golden: goldenBytes(cases, why), why };
+  } catch (error) {
+    return nothing(error.message);
+  }
+}
+
+/** @param {string} why */
+const nothing = (why) => ({ fuel: 0, golden: goldenBytes([], why), why });
+
+/** A run that failed leaves a dead engine. @param {() => ReturnType<typeof openEngine>} open */
+function freshEngine(open) {
+  /** @type {ReturnType<typeof openEngine> | null} */
+  let present = null;
+  return {
+    engine: () => (present ??= open()),
+    drop() {
+      present = null;
+    },
+  };
+}
+
+/**
+ * @param {ReturnType<typeof freshEngine>} place @param {number[][]} dims
+ * @returns {Promise<{ fuel?: number, golden?: import('../web/golden.js').GoldenCase, why?: string }>}
+ */
+async function firstRun(place, dims) {
   let why = '';
   for (const fill of FILLS) {
     try {
-      const engine = openEngine({ runtime: wasm, pack, pages });
-      const feeds = engine.inputs.map((slot) => filled(slot, fill));
-      engine.run({ feeds, wanted: [], carry: [], fuel: MOST });
-      return { fuel: engine.fuel() ?? 0, why: '' };
+      const engine = place.engine();
+      const feeds = feedsOf(engine.inputs, fill, dims);
+      const wanted = [...engine.outputs.keys()];
+      const answers = engine.run({ feeds, wanted, carry: [], fuel: MOST });
+      return {
+        fuel: engine.fuel() ?? 0,
+        golden: await caseOf(engine.outputs, fill, dims, answers),
+      };
     } catch (error) {
+      place.drop();
       why ||= error.message;
     }
   }
-  return { fuel: 0, why };
-}
-
-/** @param {import('../web/wasmai.d.ts').Slot} slot @param {number} fill */
-function filled({ dtype, dims }, fill) {
-  const { array } = dtypeByName(dtype);
-  const data = new array(elementCount([...dims]));
-  data.fill(data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(fill) : fill);
-  return { dims: [...dims], data: data.buffer };
+  return { why };
 }

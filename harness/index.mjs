@@ -3,7 +3,7 @@ import { readCertificate } from '../web/certificate.js';
 import { closestName, WasmAIError } from '../web/errors.js';
 import { Compiler } from './compiler.mjs';
 import { checkDims, dimMap } from './dims.mjs';
-import { measureFuel } from './fuel.mjs';
+import { measure } from './fuel.mjs';
 import { countOps } from './graph_text.mjs';
 
 export { signPackage } from './signing.mjs';
@@ -60,10 +60,11 @@ export async function compile(onnx, options = {}) {
   checkDims(dims, outcome);
   if (outcome.error) throw outcome.error;
   const written = /** @type {Uint8Array} */ (outcome.bytes);
+  const measured = await measure(written);
   const { fuel, why } = hasGuards(compiler, written)
     ? { fuel: 0, why: 'it depends on which branches and iterations a run takes' }
-    : await measureFuel(written);
-  const bytes = fuel > 0 ? compiler.stateFuel(written, fuel) : written;
+    : measured;
+  const bytes = compiler.stateFuel(compiler.stateGolden(written, measured.golden), fuel);
   const dump = compiler.dump(bytes);
   if (dump.error) throw dump.error;
   return {

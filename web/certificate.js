@@ -12,6 +12,8 @@ export const HEADER_SIZE = 152;
 export const DIGEST_SIZE = 48;
 export const CHUNK_SIZE = 262144;
 const ALIGN = 64;
+const TABLE_AT = 128;
+const ENTRY_SIZE = 24;
 /** More sections than any package has. */
 const MAX_TABLE = 4096;
 export const PAGE_SIZE = 65536;
@@ -95,6 +97,22 @@ export function readCertificate(bytes, where) {
 /** How many chunks follow the head. @param {Pick<Certificate, 'packageSize' | 'headSize'>} certificate */
 export function chunkCount({ packageSize, headSize }) {
   return Math.ceil((packageSize - headSize) / CHUNK_SIZE);
+}
+
+/**
+ * A copy of one of its sections, or null: of a package whose hashes were checked, which says nothing about
+ * where its sections lie.
+ * @param {Uint8Array} pack @param {number} kind
+ */
+export function sectionOf(pack, kind) {
+  const view = new DataView(pack.buffer, pack.byteOffset, pack.byteLength);
+  const end = TABLE_AT + view.getUint32(68, true) * ENTRY_SIZE;
+  for (let at = TABLE_AT; at + ENTRY_SIZE <= Math.min(end, pack.length); at += ENTRY_SIZE) {
+    if (view.getUint32(at, true) !== kind) continue;
+    const [offset, size] = [8, 16].map((field) => Number(view.getBigUint64(at + field, true)));
+    return offset + size <= pack.length ? pack.slice(offset, offset + size) : null;
+  }
+  return null;
 }
 
 /**

@@ -19,8 +19,10 @@ import { dtypeOfName, dtypeOfNumber } from './tensors.js';
 /** @typedef {Record<string, (...args: number[]) => number>} Exports */
 /**
  * One run; inputs and outputs by their index.
- * `fuel` is its budget, where the runtime is metered.
- * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][], fuel: number }} Request
+ * `fuel` is its budget, where the runtime is metered. `apart`: what was carried to inputs is still there
+ * behind the run. `shown`: carried inputs come out as well.
+ * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][], fuel: number,
+ *   apart?: boolean, shown?: boolean }} Request
  */
 
 const IO_LAYOUT = 2;
@@ -118,12 +120,16 @@ export function openEngine({ runtime, pack, pages }) {
     used += meter.used();
   };
 
+  /** Of each input what was carried to it. @returns {(Bytes | null)[]} */
+  const carried = () => inputs.map((place, i) => (held.has(i) ? readTensor(memory, place) : null));
+
   return {
     inputs: inputs.map((place) => place.slot),
     outputs: outputs.map((place) => place.slot),
     metered: meter.metered,
     /** What the last run used, carrying included; null where the runtime does not count. */
     fuel: () => (meter.metered ? used : null),
+    carried,
     memoryBytes: () =>
       Math.min(
         guarded(() => wasm.wai_glue_memory()),
@@ -135,10 +141,11 @@ export function openEngine({ runtime, pack, pages }) {
      * the order wanted. `carry` is then done: pairs of output and input.
      * @param {Request} request @returns {Bytes[]}
      */
-    run({ feeds, wanted, carry, fuel }) {
+    run({ feeds, wanted, carry, fuel, apart = false }) {
       if (dead)
         throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
       checkRequest({ feeds, wanted, carry, fuel }, inputs, outputs, held);
+      const before = apart ? carried() : [];
       feeds.forEach((feed, i) => {
         if (feed) writeFeed(memory, inputs[i], feed);
       });
@@ -146,9 +153,14 @@ export function openEngine({ runtime, pack, pages }) {
       held = new Set();
       must(() => wasm.wai_glue_run(), fuel);
       used = meter.used();
-      const answer = wanted.map((i) => readOutput(memory, outputs[i]));
+      const answer = wanted.map((i) => readTensor(memory, outputs[i]));
       carryOver(carry, fuel);
       held = new Set(carry.map(([, input]) => input));
+      before.forEach((bytes, i) => {
+        if (!bytes) return;
+        writeFeed(memory, inputs[i], bytes);
+        held.add(i);
+      });
       dead = false;
       return answer;
     },
@@ -190,7 +202,7 @@ function writeFeed(memory, { pointer, at }, { dims, data }) {
 }
 
 /** @param {WebAssembly.Memory} memory @param {Place} place @returns {Bytes} */
-function readOutput(memory, { slot, pointer, size, at }) {
+function readTensor(memory, { slot, pointer, size, at }) {
   const table = new DataView(memory.buffer);
   const dims = slot.dims.map((_, i) => table.getUint32(at + (IO_DIMS + i) * 4, true));
   const bytes = bytesOf(slot, dims);

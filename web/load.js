@@ -4,11 +4,12 @@
  */
 
 import { assets } from './assets.js';
-import { pagesOf } from './certificate.js';
+import { DIGEST_SIZE, hex, pagesOf, sectionOf } from './certificate.js';
 import { sha384Of } from './chunks.js';
 import { chooseVariant } from './engine.js';
 import { WasmAIError } from './errors.js';
 import { inFrame } from './framed.js';
+import { GOLDEN_SECTION } from './golden.js';
 import { inPage } from './places.js';
 import { receivePackage } from './receive.js';
 import { abortedError, WorkerClient } from './rpc.js';
@@ -76,15 +77,19 @@ export async function load(source, options = {}) {
       worker: place,
     };
     const start = place ? startWorkerRunner : startDirectRunner;
+    const golden = sectionOf(bytes, GOLDEN_SECTION);
+    const { headSize } = certificate;
+    const head = hex(bytes.subarray(headSize - DIGEST_SIZE, headSize));
     const runner = await start(parts, signal, started);
     const facts = {
       variant,
+      deterministic: true,
       isolation,
       peakBytes: certificate.peakSize,
       certificate,
       signature: signatureInfo(proof),
     };
-    const session = new Session({ runner, start, parts, facts });
+    const session = new Session({ runner, start, parts, facts, golden, head });
     onProgress({ loaded: total, total, phase: 'ready' });
     return session;
   } catch (cause) {
@@ -109,6 +114,7 @@ function checkOptions(options) {
   checkNames(options, OPTIONS, 'load');
   const {
     isolation = inNode ? 'none' : 'worker',
+    deterministic,
     threads = 'auto',
     maxHeapMB,
     signal,
@@ -120,6 +126,9 @@ function checkOptions(options) {
       throw new WasmAIError('UNSUPPORTED', name, reason);
   }
   checkIsolation(isolation);
+  // There is only the deterministic variant: `false` allows others and gets none.
+  if (deterministic !== undefined && typeof deterministic !== 'boolean')
+    throw new WasmAIError('ARGUMENT', 'deterministic', 'must be true or false');
   if (threads !== 'auto' && threads !== 1) {
     throw Number.isSafeInteger(threads) && threads > 1
       ? new WasmAIError(

@@ -9,6 +9,7 @@ import { WorkerClient } from './rpc.js';
 import { checkSlots } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
+/** @typedef {import('./engine.js').Bytes} Bytes */
 
 /**
  * What a runner is made from, kept for making the next one. While a worker opens
@@ -16,13 +17,16 @@ import { checkSlots } from './tensors.js';
  * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, worker: import('./places.js').Place | null }} Parts
  */
 
+/** `carried`: of each input what was carried to it before the run, if that was to be shown.
+ * @typedef {{ outputs: Bytes[], carried: (Bytes | null)[], ms: number, fuel: number | null, memoryBytes: number }} Answer */
+
 /**
  * @typedef {object} Runner
  * @property {readonly Slot[]} inputs
  * @property {readonly Slot[]} outputs
  * @property {boolean} metered  runs have a budget of fuel
  * @property {number} memoryBytes
- * @property {(request: import('./engine.js').Request) => Promise<{ outputs: import('./engine.js').Bytes[], ms: number, fuel: number | null, memoryBytes: number }>} run
+ * @property {(request: import('./engine.js').Request) => Promise<Answer>} run
  * @property {(error: WasmAIError) => void} stop   ends it, also in the middle of a run
  * @property {() => boolean} alive
  */
@@ -63,9 +67,10 @@ export async function startWorkerRunner(parts, signal, started) {
       memoryBytes: Number(opened.memoryBytes),
       run: async (request) => {
         const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
-        const { outputs, ms, fuel, memoryBytes } = await client.request('run', request, given);
+        const answer = await client.request('run', request, given);
+        const { outputs, carried, ms, fuel, memoryBytes } = answer;
         const used = typeof fuel === 'number' ? fuel : null;
-        return { outputs, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
+        return { outputs, carried, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
       },
       stop: (error) => client.stop(error),
       alive: () => client.failure === null,
@@ -93,10 +98,11 @@ export async function startDirectRunner(parts) {
     memoryBytes: engine.memoryBytes(),
     run: async (request) => {
       if (failure) throw failure;
+      const carried = request.shown ? engine.carried() : [];
       const start = performance.now();
       const outputs = engine.run(request);
       const ms = performance.now() - start;
-      return { outputs, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() };
+      return { outputs, carried, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() };
     },
     stop: (error) => {
       failure ??= error;

@@ -5,6 +5,8 @@
  */
 import { closestName, WasmAIError } from './errors.js';
 import { runBudget } from './fuel.js';
+import { readGolden, testGolden } from './golden.js';
+import { describeTensors, makeReceipt } from './receipt.js';
 import { abortedError } from './rpc.js';
 import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
 
@@ -19,16 +21,18 @@ import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from '.
  * @property {import('./engine.js').Request} request
  * @property {number} number  in order of asking, from 1
  * @property {number} takes   number of the job whose carry it needs, 0: none
- * @property {(outputs: any) => void} resolve
+ * @property {(done: Done) => void} resolve
  * @property {(error: WasmAIError) => void} reject
  * @property {() => void} tidy   removes timer and listener
  * @property {boolean} settled
  */
 
+/** @typedef {{ outputs: Record<string, import('./tensors.js').Tensor>, answer: import('./runners.js').Answer }} Done */
+
 /** More than this waiting means that runs are asked for faster than they can be done. */
 const MAX_WAITING = 256;
 
-const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel'];
+const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel', 'receipt'];
 
 const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
   console.warn(
@@ -63,12 +67,17 @@ export class Session {
   #fuel = null;
   #memoryBytes;
   #metered;
+  #golden;
+  #head;
+  /** @type {WeakMap<object, import('./wasmai.d.ts').Receipt>} by outputs */
+  #receipts = new WeakMap();
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts,
-   *   facts: Pick<SessionInfo, 'variant' | 'isolation' | 'peakBytes' | 'certificate' | 'signature'> }} opened
+   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'peakBytes' | 'certificate' | 'signature'>,
+   *   golden: Uint8Array | null, head: string }} opened
    */
-  constructor({ runner, start, parts, facts }) {
+  constructor({ runner, start, parts, facts, golden, head }) {
     this.inputs = runner.inputs;
     this.outputs = runner.outputs;
     this.#runner = Promise.resolve(runner);
@@ -77,6 +86,8 @@ export class Session {
     this.#parts = parts;
     this.#start = start;
     this.#facts = facts;
+    this.#golden = golden;
+    this.#head = head;
     dropped.register(this, parts.where, this);
   }
 
@@ -98,7 +109,62 @@ export class Session {
    * @param {Record<string, any>} feeds @param {RunOptions} [options]
    */
   async run(feeds, options = {}) {
-    const { signal, deadlineMs, carry = {}, outputs, maxFuel } = this.#checkRun(options);
+    const { carry = {}, outputs, maxFuel, receipt } = this.#checkRun(options);
+    this.#checkRoom();
+    const request = {
+      wanted: outputIndices(this.outputs, outputs),
+      carry: carryIndices(this.inputs, this.outputs, carry),
+      feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs),
+      fuel: maxFuel ?? runBudget(this.#facts.certificate.fuel),
+      shown: receipt === true,
+    };
+    const number = ++this.#asked;
+    const takes = request.feeds.includes(null) ? this.#promise.number : 0;
+    this.#promise = { number, inputs: new Set(request.carry.map(([, input]) => input)) };
+    const fed = receipt ? this.#describeInputs(request.feeds) : [];
+    const { outputs: tensors, answer } = await this.#enqueue({ request, number, takes }, options);
+    if (receipt) this.#receipts.set(tensors, await this.#writeReceipt(await fed, tensors, answer));
+    return tensors;
+  }
+
+  /**
+   * Runs the golden cases of the package, in the queue like any run.
+   * @param {import('./wasmai.d.ts').SelfTestOptions} [options]
+   */
+  async selfTest(options = {}) {
+    if (this.#closed) throw this.#closedError();
+    const { signal } = checkSelfTest(options);
+    const golden = readGolden(this.#golden, this.inputs, this.outputs);
+    if (golden.cases.length === 0) {
+      const why = `the package has no golden outputs: ${golden.why}`;
+      throw new WasmAIError('UNSUPPORTED', this.#parts.where, why);
+    }
+    return testGolden(golden, this, async (feeds) => {
+      this.#checkRun({ signal });
+      this.#checkRoom();
+      const request = {
+        wanted: [...this.outputs.keys()],
+        carry: [],
+        feeds: feedsToBuffers(this.inputs, feeds, new Set()),
+        fuel: runBudget(this.#facts.certificate.fuel),
+        apart: true,
+      };
+      return (await this.#enqueue({ request, number: 0, takes: 0 }, { signal })).outputs;
+    });
+  }
+
+  /** Of outputs of a run with `receipt: true`. @param {object} outputs */
+  receipt(outputs) {
+    const receipt = this.#receipts.get(outputs);
+    if (receipt) return receipt;
+    throw new WasmAIError(
+      'ARGUMENT',
+      'receipt',
+      'give the very object that a run of this session with { receipt: true } resolved with',
+    );
+  }
+
+  #checkRoom() {
     if (this.#waiting.length >= MAX_WAITING) {
       throw new WasmAIError(
         'LIMIT',
@@ -106,15 +172,43 @@ export class Session {
         `${MAX_WAITING} runs are waiting already: await them before asking for more`,
       );
     }
-    const request = {
-      wanted: outputIndices(this.outputs, outputs),
-      carry: carryIndices(this.inputs, this.outputs, carry),
-      feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs),
-      fuel: maxFuel ?? runBudget(this.#facts.certificate.fuel),
-    };
-    const number = ++this.#asked;
-    const takes = request.feeds.includes(null) ? this.#promise.number : 0;
-    this.#promise = { number, inputs: new Set(request.carry.map(([, input]) => input)) };
+  }
+
+  /** What is fed, described before it travels. @param {import('./engine.js').Request['feeds']} feeds */
+  #describeInputs(feeds) {
+    return Promise.all(
+      feeds.map((feed, i) => (feed ? describeTensors([this.inputs[i]], [feed]) : [])),
+    );
+  }
+
+  /**
+   * @param {import('./wasmai.d.ts').ReceiptTensor[][]} fed  empty for what was carried
+   * @param {Done['outputs']} outputs @param {import('./runners.js').Answer} answer
+   */
+  async #writeReceipt(fed, outputs, { carried, fuel }) {
+    const inputs = fed.map(async (one, i) => {
+      const slot = this.inputs[i];
+      // As untrusted as an output.
+      const shown = one.length ? {} : answersToOutputs([slot], [carried?.[i] ?? Object(null)]);
+      return one[0] ?? (await describeTensors([slot], [shown[slot.name]]))[0];
+    });
+    const slots = Object.entries(outputs).map(([name, { dtype }]) => ({ name, dtype }));
+    const made = describeTensors(slots, Object.values(outputs));
+    return makeReceipt({
+      runtime: this.#parts.runtime,
+      variant: this.#facts.variant,
+      head: this.#head,
+      inputs: await Promise.all(inputs),
+      outputs: await made,
+      fuel,
+    });
+  }
+
+  /**
+   * @param {Pick<Job, 'request' | 'number' | 'takes'>} asked
+   * @param {Pick<RunOptions, 'signal' | 'deadlineMs'>} options @returns {Promise<Done>}
+   */
+  #enqueue({ request, number, takes }, { signal, deadlineMs }) {
     return new Promise((resolve, reject) => {
       /** @type {ReturnType<typeof setTimeout> | undefined} */
       let timer;
@@ -195,7 +289,9 @@ export class Session {
     if (options === null || typeof options !== 'object')
       throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
     checkNames(options, RUN_OPTIONS, 'run');
-    const { signal, deadlineMs, maxFuel } = options;
+    const { signal, deadlineMs, maxFuel, receipt = false } = options;
+    if (typeof receipt !== 'boolean')
+      throw new WasmAIError('ARGUMENT', 'receipt', 'must be true or false');
     if (maxFuel !== undefined && !(Number.isSafeInteger(maxFuel) && maxFuel > 0))
       throw new WasmAIError('ARGUMENT', 'maxFuel', 'must be a whole number of units, from 1');
     if (maxFuel !== undefined && !this.#metered) {
@@ -238,17 +334,15 @@ export class Session {
       if (job.settled) return; // aborted while the new worker was being made
       this.#checkCarried(job);
       this.#running = runner;
+      const held = this.#held;
       this.#held = 0;
-      const { outputs, ms, fuel, memoryBytes } = await runner.run(job.request);
+      const answer = await runner.run(job.request);
       if (job.settled) return;
       const slots = job.request.wanted.map((i) => this.outputs[i]);
-      const tensors = answersToOutputs(slots, outputs);
-      this.#held = job.number;
-      this.#runs += 1;
-      this.#lastMs = ms;
-      this.#fuel = fuel;
-      this.#memoryBytes = memoryBytes;
-      this.#settle(job, null, tensors);
+      const outputs = answersToOutputs(slots, answer.outputs);
+      this.#held = job.request.apart ? held : job.number;
+      if (!job.request.apart) this.#note(answer);
+      this.#settle(job, null, { outputs, answer });
     } catch (cause) {
       const error =
         cause instanceof WasmAIError
@@ -264,6 +358,14 @@ export class Session {
         this.#advance();
       }
     }
+  }
+
+  /** For `info`. @param {import('./runners.js').Answer} answer */
+  #note({ ms, fuel, memoryBytes }) {
+    this.#runs += 1;
+    this.#lastMs = ms;
+    this.#fuel = fuel;
+    this.#memoryBytes = memoryBytes;
   }
 
   /** Never an older state in place of one that was lost. @param {Job} job */
@@ -315,14 +417,22 @@ export class Session {
     this.#advance();
   }
 
-  /** @param {Job} job @param {WasmAIError | null} error @param {any} [outputs] */
-  #settle(job, error, outputs) {
+  /** @param {Job} job @param {WasmAIError | null} error @param {Done} [done] */
+  #settle(job, error, done) {
     if (job.settled) return;
     job.settled = true;
     job.tidy();
     if (error) job.reject(error);
-    else job.resolve(outputs);
+    else job.resolve(/** @type {Done} */ (done));
   }
+}
+
+/** @param {import('./wasmai.d.ts').SelfTestOptions} options */
+function checkSelfTest(options) {
+  if (options === null || typeof options !== 'object')
+    throw new WasmAIError('ARGUMENT', 'selfTest', 'options must be an object');
+  checkNames(options, ['signal'], 'selfTest');
+  return options;
 }
 
 /** @param {object} options @param {string[]} known @param {string} where */

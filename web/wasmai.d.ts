@@ -152,7 +152,11 @@ export interface LoadOptions {
    * 'none', the default in Node: no isolation.
    */
   isolation?: 'worker' | 'none' | 'frame';
-  /** The one variant of this release is deterministic: both values are accepted. */
+  /**
+   * The same bits from the same package and inputs in every browser, in Node and on every processor:
+   * no relaxed SIMD, one NaN (positive, quiet, no payload) in outputs, sums in one order. The one variant
+   * of this release is deterministic: false allows others and gets none.
+   */
   deterministic?: boolean;
   /** More than 1 comes later. */
   threads?: 'auto' | number;
@@ -204,10 +208,66 @@ export interface RunOptions {
    * run is rejected with FUEL; the next one starts afresh.
    */
   maxFuel?: number;
+  /** Make a receipt: `session.receipt(outputs)`. Hashing takes about 2 ms per MiB of inputs and outputs. */
+  receipt?: boolean;
+}
+
+/** A tensor by its digest: SHA-384 as core/package/format.h says ("Golden outputs"), hexadecimal. */
+export interface ReceiptTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly sha384: string;
+}
+
+/**
+ * What was run. JSON.stringify(receipt) is always the same text for the same run; `wasm-ai verify --receipt`
+ * runs it again. The name is not in a tensor's digest: a state that is carried has one digest as an output of
+ * one run and as an input of the next.
+ */
+export interface Receipt {
+  readonly receipt: 1;
+  /** `sha384` of the runtime's wasm. */
+  readonly runtime: { readonly variant: 'simd'; readonly sha384: string };
+  /** Of the package's head, from which every byte of it follows; `wasm-ai inspect` prints it. */
+  readonly package: { readonly head: string };
+  /** All of them, carried ones too. */
+  readonly inputs: readonly ReceiptTensor[];
+  /** Those that were asked for, in that order. */
+  readonly outputs: readonly ReceiptTensor[];
+  /** Used by this run; null where the runtime does not count. */
+  readonly fuel: number | null;
+}
+
+export interface SelfTestOptions {
+  signal?: AbortSignal;
+}
+
+export interface GoldenOutput {
+  readonly dims: readonly number[];
+  /** As in a receipt. */
+  readonly sha384: string;
+}
+
+export interface SelfTest {
+  readonly passed: boolean;
+  readonly cases: readonly {
+    /** Of each input. */
+    readonly dims: Readonly<Record<string, readonly number[]>>;
+    readonly ok: boolean;
+    /** By the name of the output. */
+    readonly expected: Readonly<Record<string, GoldenOutput>>;
+    /** Empty where the run failed. */
+    readonly got: Readonly<Record<string, GoldenOutput>>;
+    /** Why it failed. */
+    readonly error?: WasmAIError;
+  }[];
+  readonly ms: number;
 }
 
 export interface SessionInfo {
   readonly variant: 'simd';
+  readonly deterministic: boolean;
   readonly threads: number;
   readonly isolation: 'worker' | 'frame' | 'none';
   /** Certified maximum; memory cannot grow past it. */
@@ -235,6 +295,15 @@ export interface Session {
     feeds: Record<string, Tensor | TypedArray>,
     options?: RunOptions,
   ): Promise<Record<string, Tensor>>;
+  /**
+   * Run what the package's maker ran (inputs that a small generator gives) and compare the outputs' digests.
+   * Answers passed: false when they differ or a run fails; throws UNSUPPORTED when the package has no golden
+   * outputs. Its runs queue like any other, and what is carried stays, unless one of them traps or is
+   * stopped; they do not count in `info`.
+   */
+  selfTest(options?: SelfTestOptions): Promise<SelfTest>;
+  /** The receipt of a run with `receipt: true`, by the very object that it resolved with. */
+  receipt(outputs: Record<string, Tensor>): Receipt;
   /** Forget what was carried: the next run is to be fed every input. */
   reset(): void;
   /** Free everything; what is pending is rejected with STATE. */

@@ -4,7 +4,8 @@
  * (see lockdown.js). It answers three requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'open', runtime, pack, pages }        -> { id, inputs, outputs, metered, memoryBytes, pack }
- *   { id, op: 'run', feeds, wanted, carry, fuel }   -> { id, outputs, ms, fuel, memoryBytes }
+ *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown }
+ *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes }
  *   { id, op: 'close' }                             -> nothing; the worker ends
  *
  * Before any of them it says { ready: true }, or { error } and ends.
@@ -33,13 +34,15 @@ const requests = {
     // The page gets its verified bytes back, for the next worker.
     post({ id, inputs, outputs, metered, memoryBytes: engine.memoryBytes(), pack }, [pack]);
   },
-  run({ id, feeds, wanted, carry, fuel }) {
+  run({ id, feeds, wanted, carry, fuel, apart, shown }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
+    const carried = shown ? engine.carried() : [];
     const start = now();
-    const outputs = engine.run({ feeds, wanted, carry, fuel });
+    const outputs = engine.run({ feeds, wanted, carry, fuel, apart });
     const ms = now() - start;
     const buffers = outputs.map(({ data }) => data);
-    post({ id, outputs, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() }, buffers);
+    const { fuel: used, memoryBytes } = engine;
+    post({ id, outputs, carried, ms, fuel: used(), memoryBytes: memoryBytes() }, buffers);
   },
   close() {
     end();

@@ -92,6 +92,10 @@ void wai_package_free(wai_package *package);
  */
 wai_status wai_package_state_fuel(uint8_t *package, size_t size, uint64_t fuel, wai_diag *diag);
 
+/* State golden outputs, section 7 of core/package/format.h; wai_compile left room for them. */
+wai_status wai_package_state_golden(uint8_t *package, size_t size, wai_bytes golden,
+                                    wai_diag *diag);
+
 /*
  * The graph of a package (or of one that was cut open for `inspect`) as text.
  * Calls options->on_stage once with stage "package".

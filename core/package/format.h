@@ -18,7 +18,7 @@
  *   48   u64     weights of the source model, elements
  *   56   u64     floating-point operations of one inference
  *   64   u32     step count
- *   68   u32     section count (6)
+ *   68   u32     section count (7)
  *   72   u8[48]  SHA-384 of the source ONNX file
  *   120  u64     fuel of one inference on the metered runtime that was built
  *                with the compiler, 0: not stated
@@ -57,6 +57,23 @@
  *                written by an earlier step; the step runs only when it is not
  *                0, else its outputs keep what bytes are there. Steps ascending,
  *                none twice
+ *   7 golden   words: version of this section (1), seed, count of cases (at
+ *              most WAI_GOLDEN_CASES). With cases, each: fill, the dims of
+ *              every input, then for every output its dims and 48 bytes, its
+ *              digest in that run. Without: why, printable text. The rest is 0
+ *
+ * Golden outputs. Inputs by fill: 1 zeros, 2 ones, and 0: element i of input k
+ * (all counted from 0) is made from the word mix(mix(seed + mix(k + 1)) + i),
+ * all modulo 2^32, where mix(x) is
+ *     x ^= x >> 16; x *= 0x7feb352d; x ^= x >> 15; x *= 0x846ca68b; x ^= x >> 16
+ * and n is the upper b bits of the word:
+ *     f32, f64 b = 16; f16 b = 11; bf16 b = 8; float8 b = 3: n / 2^(b-1) - 1
+ *     i8, u8, i16, u16, i4, u4    b = their width: the n of that many bits
+ *     i32, u32, i64, u64, bool    b = 1: valid as indices and ids as well
+ * so that no input is rounded. "One" in i4 is 1, in a float8 1.0. The digest of
+ * a tensor is the SHA-384 of "wasm-ai tensor 1\n", its dtype as the loader
+ * names it, a space, its dims in decimal with commas between, "\n", and its
+ * elements, little-endian (bool and 4 bits in a byte each).
  *
  * With symbols, values have their types at the largest dims, and params their
  * words.
@@ -82,9 +99,16 @@ enum {
     WAI_SECTION_STEPS,
     WAI_SECTION_IO,
     WAI_SECTION_DATA,
-    WAI_SECTION_DYNAMIC
+    WAI_SECTION_DYNAMIC,
+    WAI_SECTION_GOLDEN
 };
-#define WAI_SECTION_COUNT 6u
+#define WAI_SECTION_COUNT 7u
+
+#define WAI_GOLDEN_VERSION   1u
+#define WAI_GOLDEN_CASES     3u /* largest dims, smallest, and between      */
+#define WAI_GOLDEN_FILLS     3u
+#define WAI_GOLDEN_HEADER    12u  /* bytes before cases or text             */
+#define WAI_GOLDEN_TEXT_SIZE 128u /* room for the reason, its NUL included  */
 
 enum { WAI_STORAGE_CONSTANT = 1, WAI_STORAGE_ARENA = 2, WAI_STORAGE_HALF = 3 };
 

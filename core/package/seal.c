@@ -121,3 +121,25 @@ wai_status wai_package_state_fuel(uint8_t *package, size_t size, uint64_t fuel, 
     }
     return status;
 }
+
+wai_status wai_package_state_golden(uint8_t *package, size_t size, wai_bytes golden,
+                                    wai_diag *diag) {
+    wai_certificate certificate;
+    wai_status status = wai_certificate_read(&certificate, (wai_bytes){package, size}, diag);
+    if (status != WAI_OK) {
+        return status;
+    }
+    uint64_t place[2]; /* offset and size: read.c checks them when it is opened */
+    memcpy(place,
+           package + WAI_FORMAT_HEADER_SIZE + (WAI_SECTION_GOLDEN - 1) * WAI_FORMAT_ENTRY_SIZE + 8,
+           sizeof place);
+    if (place[0] > size || place[1] > size - place[0] || golden.size > place[1]) {
+        return wai_fail(diag, WAI_ERR_ARGUMENT, "golden",
+                        "%zu bytes of golden outputs, the package has room for %llu", golden.size,
+                        (unsigned long long)place[1]);
+    }
+    memset(package + place[0], 0, (size_t)place[1]);
+    memcpy(package + place[0], golden.data, golden.size);
+    wai_package_seal(package, &certificate);
+    return WAI_OK;
+}

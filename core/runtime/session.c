@@ -9,6 +9,7 @@
 #include "package/format.h"
 #include "package/read.h"
 #include "plan/prove.h"
+#include "runtime/canonical.h"
 #include "runtime/carry.h"
 #include "runtime/live.h"
 #include "runtime/xnn.h"
@@ -312,6 +313,16 @@ static wai_status run(wai_session *s, wai_diag *diag) {
     return wai_live_run(&s->live, diag);
 }
 
+/* Constants are the package's bytes, the same everywhere, and not ours to write. */
+static void finish_outputs(const wai_session *s) {
+    for (uint32_t i = 0; i < s->program.output_count; i++) {
+        const wai_operand o = operand(s, s->program.outputs[i].value);
+        if (!o.constant) {
+            wai_canonical_nans(o.type.dtype, o.data, wai_type_size(&o.type));
+        }
+    }
+}
+
 wai_status wai_session_run(wai_session *session, wai_diag *diag) {
     wai_diag_clear(diag);
     if (session->dead) {
@@ -321,6 +332,9 @@ wai_status wai_session_run(wai_session *session, wai_diag *diag) {
     if (status == WAI_OK && session->pool.violated) {
         status =
             wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
+    }
+    if (status == WAI_OK) {
+        finish_outputs(session);
     }
     session->dead = session->dead && status != WAI_OK;
     session->carrier.filled = status == WAI_OK;

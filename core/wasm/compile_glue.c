@@ -258,6 +258,16 @@ uint32_t wai_compiler_state_fuel(uint32_t package, uint32_t size, uint64_t fuel)
     return wai_package_state_fuel((uint8_t *)(uintptr_t)package, size, fuel, &glue.diag);
 }
 
+/* States the golden outputs of a package in place. */
+uint32_t EXPORT(wai_compiler_state_golden)(uint32_t package, uint32_t size, uint32_t golden,
+                                           uint32_t golden_size);
+uint32_t wai_compiler_state_golden(uint32_t package, uint32_t size, uint32_t golden,
+                                   uint32_t golden_size) {
+    wai_compiler_release();
+    wai_bytes bytes = {(const uint8_t *)(uintptr_t)golden, golden_size};
+    return wai_package_state_golden((uint8_t *)(uintptr_t)package, size, bytes, &glue.diag);
+}
+
 /* [package, package size, diag, log, log size] of the last call. */
 uint32_t EXPORT(wai_compiler_result)(void);
 uint32_t wai_compiler_result(void) {

@@ -1,11 +1,13 @@
 // inspect FILE: what a package or an ONNX file holds.
 import { createHash } from 'node:crypto';
+import { sectionOf } from '../../web/certificate.js';
 import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
+import { GOLDEN_SECTION, readGolden } from '../../web/golden.js';
 import { Compiler } from '../compiler.mjs';
 import { checkDims, dimMap, slotText } from '../dims.mjs';
 import { readBytes } from '../files.mjs';
-
+import { FILL_NAMES } from '../golden.mjs';
 import { countOps, slotsOf } from '../graph_text.mjs';
 import { bytesText, tableText } from '../io.mjs';
 import { readOnnxSummary } from '../readers/onnx.mjs';
@@ -91,6 +93,7 @@ async function showPackage(file, bytes, { certificate, head }, io) {
   const fileDigest = createHash('sha384').update(bytes).digest();
   const slots = { inputs: slotsOf(text, 'input'), outputs: slotsOf(text, 'output') };
   const ops = countOps(text);
+  const golden = readGolden(sectionOf(bytes, GOLDEN_SECTION), slots.inputs, slots.outputs);
   io.json({
     file,
     kind: 'package',
@@ -98,6 +101,7 @@ async function showPackage(file, bytes, { certificate, head }, io) {
     ops,
     certificate,
     head,
+    golden,
     integrity: `sha384-${fileDigest.toString('base64')}`,
   });
   io.out(`${io.paint('bold', file)}  WasmAI package, ${bytesText(bytes.length)}
@@ -118,7 +122,23 @@ certificate
   source       sha384 ${certificate.sourceDigest}
   fuel         ${certificate.fuel || 'not stated'}
   head         sha384 ${head}
+${goldenLines(golden, slots)}
 integrity      sha384-${fileDigest.toString('base64')}`);
+}
+
+/** What `verify --self-test` runs and expects. */
+function goldenLines({ cases, why }, { inputs, outputs }) {
+  if (cases.length === 0) return `golden         none: ${why}`;
+  const dims = (slots, list) =>
+    slots.map(({ name }, i) => `${name} [${list[i].join(', ')}]`).join(', ');
+  const lines = cases.flatMap((one) => [
+    `  ${FILL_NAMES[one.fill]}: ${dims(inputs, one.inputs)}`,
+    ...outputs.map(
+      ({ name }, i) =>
+        `    ${name} [${one.outputs[i].dims.join(', ')}] sha384 ${one.outputs[i].sha384}`,
+    ),
+  ]);
+  return ['golden', ...lines].join('\n');
 }
 
 function slotLines({ inputs, outputs }) {

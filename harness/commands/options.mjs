@@ -45,6 +45,23 @@ export function refuseLater(options, later) {
   }
 }
 
+/** How pictures become inputs: for commands that take `--input`. */
+export function addInputOptions(command) {
+  return command
+    .option('-i, --input <[name=]file>', 'value of an input; repeat for each', collect)
+    .option(
+      '--image-size <WxH>',
+      'size to which an image is resized; default: what the input takes',
+    )
+    .option('--mean <list>', 'subtracted per channel, such as 0.485,0.456,0.406', '0')
+    .option('--std <list>', 'divided by per channel, such as 0.229,0.224,0.225', '1')
+    .option(
+      '--scale <factor>',
+      'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1',
+    )
+    .option('--layout <name>', 'nchw or nhwc; default: from the input');
+}
+
 /** `--signed-version N`, and the time where it is left out. @param {string} [text] */
 export function signedVersion(text) {
   if (text === undefined) return versionOfNow();

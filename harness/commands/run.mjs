@@ -7,7 +7,7 @@ import { makeFolder, readBytes, safeName, writeWhole } from '../files.mjs';
 import { readInputs } from '../readers/index.mjs';
 import { openRunner } from '../runners/index.mjs';
 import { writeNpy } from '../writers/npy.mjs';
-import { collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
+import { addInputOptions, collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
 
 export const name = 'run';
 export const summary = 'run a package and print its answer and latency';
@@ -21,9 +21,7 @@ wasm-ai run vad.wai --input frame.npy --input state=zeros --repeat 10 --carry st
 const TOP = 5;
 
 export function configure(command) {
-  command
-    .argument('<package>', '.wai file')
-    .option('-i, --input <[name=]file>', 'value of an input; repeat for each', collect)
+  addInputOptions(command.argument('<package>', '.wai file'))
     .option('-o, --output <dir>', 'write each output as DIR/NAME.npy')
     .option('--runner <name>', 'node, native, chromium, firefox or webkit', 'node')
     .option('--repeat <n>', 'run n times and print min, p50 and p95', '1')
@@ -35,17 +33,6 @@ export function configure(command) {
     .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
     .option('--threads <n>', '1 (more are not in this version)', '1')
     .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
-    .option(
-      '--image-size <WxH>',
-      'size to which an image is resized; default: what the input takes',
-    )
-    .option('--mean <list>', 'subtracted per channel, such as 0.485,0.456,0.406', '0')
-    .option('--std <list>', 'divided by per channel, such as 0.229,0.224,0.225', '1')
-    .option(
-      '--scale <factor>',
-      'pixels 0..255 times this; default 1/255, or 1 if a mean or std is above 1',
-    )
-    .option('--layout <name>', 'nchw or nhwc; default: from the input')
     .option(
       '--dim <name=N>',
       'a symbolic dim, for zeros, random and images; else from the file',

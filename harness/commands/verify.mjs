@@ -1,30 +1,110 @@
-// verify FILE.wai or FOLDER: is it what a trusted key signed?
+// verify FILE.wai or FOLDER: is it what a trusted key signed? Does a package give here what it gave
+// its maker (--self-test), or what a receipt says (--receipt)?
 import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
 import { isFolder, readBytes } from '../files.mjs';
 import { tableText } from '../io.mjs';
+import { readInputs } from '../readers/index.mjs';
+import {
+  checkReceiptPackage,
+  readReceipt,
+  receiptDims,
+  replayGolden,
+  replayReceipt,
+} from '../replay.mjs';
+import { openRunner, RUNNER_NAMES } from '../runners/index.mjs';
 import { nameToSign, readFolder, readPublicKey, verifyFile } from '../signing.mjs';
-import { collect, wholeNumber } from './options.mjs';
+import { addInputOptions, collect, wholeNumber } from './options.mjs';
 
 export const name = 'verify';
-export const summary = 'check the signatures of a package or a folder';
+export const summary = 'check signatures, golden outputs and receipts';
 export const description =
   'Check FILE.wai against FILE.wai.jws, or a folder: the signature of its manifest, every file against ' +
-  'the manifest, and the signature of each package. Exit code 0 only if all is as it was signed.';
+  'the manifest, and the signature of each package. With --self-test run the golden cases of a package and ' +
+  'compare the bits of its outputs; with --receipt run what a receipt is of, from the same inputs. Exit code 0 ' +
+  'only if all is as it was signed, golden and as the receipt says.';
 export const example = `wasm-ai verify digits.wai --key release.pub.pem
-wasm-ai verify dist --key old.pub.pem --key new.pub.pem --min-version 7`;
+wasm-ai verify dist --key old.pub.pem --key new.pub.pem --min-version 7
+wasm-ai verify digits.wai --self-test --runner chromium
+wasm-ai verify --receipt r.json --package digits.wai --input image=3.npy`;
 
 export function configure(command) {
   command
-    .argument('<target>', 'package or folder')
-    .requiredOption('--key <file>', 'public key, PEM; repeat for several trusted keys', collect)
+    .argument('[target]', 'package or folder')
+    .option('--key <file>', 'public key, PEM; repeat for several trusted keys', collect)
     .option('--min-version <N>', 'refuse what was signed with a lower version')
     .option('--name <file>', 'of a package: the name that was signed (default: its own)')
-    .option('--signature <file>', 'of a package: where its signature is (default: FILE.wai.jws)');
+    .option('--signature <file>', 'of a package: where its signature is (default: FILE.wai.jws)')
+    .option('--self-test', 'run the golden cases of a package')
+    .option('--runner <name>', `where: ${RUNNER_NAMES.join(', ')}`, 'node')
+    .option(
+      '--receipt <file>',
+      'JSON of session.receipt(outputs): run it again, from the same inputs',
+    )
+    .option('--package <file>', 'what the receipt is of (or the target)');
+  addInputOptions(command);
+  command.hook('preAction', (self) => {
+    const { key, selfTest, receipt, package: pack } = self.opts();
+    if (self.processedArgs[0] === undefined && pack === undefined)
+      self.error("error: missing required argument 'target'");
+    if (!key && !selfTest && !receipt) {
+      self.error(
+        "error: required option '--key <file>' not specified (or --self-test, --receipt <file>)",
+      );
+    }
+  });
 }
 
-export async function run([target], options, io) {
+export async function run([given], options, io) {
+  const target = given ?? options.package;
+  const result = {};
+  if (options.key) Object.assign(result, await verifySigned(target, options, io));
+  if (options.selfTest) result.selfTest = await verifyGolden(target, options, io);
+  if (options.receipt) result.receipt = await verifyReceipt(target, options, io);
+  io.json(result);
+}
+
+/** A runner for as long as `work` takes. */
+async function withRunner(target, { runner: name }, work) {
+  if (isFolder(target))
+    throw new WasmAIError('ARGUMENT', target, 'this is a folder; name one of its packages');
+  const bytes = await readBytes(target);
+  const runner = await openRunner(name, bytes, { where: target });
+  try {
+    return await work(runner, bytes);
+  } finally {
+    await runner.close();
+  }
+}
+
+const verifyGolden = (target, options, io) =>
+  withRunner(target, options, async (runner, bytes) => {
+    const { cases, ms } = await replayGolden(target, bytes, runner);
+    const count = `${cases.length} golden ${cases.length === 1 ? 'case' : 'cases'}`;
+    io.out(`${target}  ${count} as they must be, to the bit, on ${runner.name}`);
+    return { runner: runner.name, cases, ms };
+  });
+
+async function verifyReceipt(target, options, io) {
+  const receipt = await readReceipt(options.receipt, await readBytes(options.receipt));
+  return withRunner(target, options, async (runner, bytes) => {
+    await checkReceiptPackage(receipt, target, bytes);
+    const dims = receiptDims(receipt, runner.inputs);
+    const feeds = await readInputs(options.input ?? [], runner.inputs, options, dims);
+    const { runtime } = await replayReceipt(receipt, runner, feeds);
+    if (runtime === 'another') {
+      io.talk(
+        `note: the receipt's runtime (${receipt.runtime.sha384}) is none of this build's: the answer is ` +
+          'compared, not the runtime',
+      );
+    }
+    io.out(`${options.receipt}  inputs, package and outputs as it says, on ${runner.name}`);
+    return { runner: runner.name, runtime };
+  });
+}
+
+async function verifySigned(target, options, io) {
   const minVersion =
     options.minVersion === undefined
       ? 0
@@ -41,7 +121,6 @@ export async function run([target], options, io) {
   const { proofs, unsigned } = folder
     ? await verifyFolder(target, keys, minVersion)
     : await verifyPackage(target, keys, minVersion, options);
-  io.json({ signatures: proofs, unsigned });
   const rows = proofs.map(({ file, version, iat, keyId }) => [
     file,
     `version ${version}`,
@@ -54,6 +133,7 @@ export async function run([target], options, io) {
       `note: the signature says nothing of files that are not in the manifest: ${unsigned.join(', ')}`,
     );
   }
+  return { signatures: proofs, unsigned };
 }
 
 async function verifyPackage(path, keys, minVersion, { name: signed = path, signature }) {

@@ -9,6 +9,7 @@ import { casesOf, judge, realModelsFolder } from '../../harness/cases.mjs';
 import { COMPILER_WASM } from '../../harness/compiler.mjs';
 import { bytesOf } from '../../harness/dtypes.mjs';
 import { compile } from '../../harness/index.mjs';
+import { replayGolden } from '../../harness/replay.mjs';
 import { openRunner } from '../../harness/runners/index.mjs';
 import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
 import { findChromium } from '../../harness/toolchain/chromium.mjs';
@@ -87,6 +88,10 @@ for (const model of chosen(MODELS, process.env.WASM_AI_MODELS)) {
 async function runCases(t, runnerName, bytes, model, cases) {
   const runner = await openRunner(runnerName, bytes, { where: 'package' });
   try {
+    await t.test('golden outputs of the metered runtime in Node, to the bit', async () => {
+      const { cases: golden } = await replayGolden(model, bytes, runner);
+      assert.ok(golden.length > 0);
+    });
     for (const one of cases) {
       const todo = BELOW_ROUNDING[`${model}/${one.name}`];
       await t.test(one.name, { todo }, async () => {

@@ -159,16 +159,23 @@ static void test_flipped_lists(void **state) {
 
 /* ---- by hand --------------------------------------------------------------------- */
 
-/* A copy with `count` more words at the end of the last section, which is this one. */
+/* A copy with `count` more words at the end of the dynamic section. */
 static uint8_t *with_words(wai_bytes bytes, const uint32_t *more, uint32_t count, size_t *size) {
-    *size = bytes.size + 4 * (size_t)count;
+    const uint8_t *dynamic = entry_of(bytes.data, WAI_SECTION_DYNAMIC);
+    const uint8_t *golden = entry_of(bytes.data, WAI_SECTION_GOLDEN);
+    const size_t end = load(dynamic + 8) + load(dynamic + 16), golden_size = load(golden + 16);
+    const size_t behind = (end + 4 * (size_t)count + 63) & ~(size_t)63;
+    *size = behind + golden_size;
     uint8_t *copy = NULL;
     assert_int_equal(posix_memalign((void **)&copy, 64, *size), 0);
-    memcpy(copy, bytes.data, bytes.size);
-    memcpy(copy + bytes.size, more, 4 * (size_t)count);
+    memset(copy, 0, *size);
+    memcpy(copy, bytes.data, end);
+    memcpy(copy + end, more, 4 * (size_t)count);
+    memcpy(copy + behind, bytes.data + load(golden + 8), golden_size);
     store(copy + 16, (uint32_t)*size);
-    uint8_t *entry = (uint8_t *)(uintptr_t)entry_of(copy, WAI_SECTION_DYNAMIC);
-    store(entry + 16, load(entry + 16) + 4 * count);
+    store((uint8_t *)(uintptr_t)entry_of(copy, WAI_SECTION_DYNAMIC) + 16,
+          load(dynamic + 16) + 4 * count);
+    store((uint8_t *)(uintptr_t)entry_of(copy, WAI_SECTION_GOLDEN) + 8, (uint32_t)behind);
     return copy;
 }
 
