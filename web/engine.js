@@ -68,13 +68,14 @@ export function chooseVariant() {
 }
 
 /**
- * Compile the runtime, give it `pages` of memory and not one more, and open the
- * package in it. The package is copied once, into that memory.
- * @param {{ runtime: BufferSource, pack: Uint8Array, pages: number }} parts
+ * Give the runtime `pages` of memory and not one more, and open the package in
+ * it. The package is copied once, into that memory.
+ * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number }} parts
  */
 export function openEngine({ runtime, pack, pages }) {
+  const module = runtime instanceof WebAssembly.Module ? runtime : compileRuntime(runtime);
   const memory = createMemory(pages);
-  const wasm = instantiate(runtime, memory);
+  const wasm = instantiate(module, memory);
   const meter = metering(wasm);
   const guarded = meter.call;
 
@@ -242,8 +243,8 @@ function refuseIfBlocked(cause) {
   );
 }
 
-/** @param {BufferSource} runtime @param {WebAssembly.Memory} memory @returns {Exports} */
-function instantiate(runtime, memory) {
+/** The runtime as code that may be instantiated: it takes its memory and nothing else. @param {BufferSource} runtime */
+export function compileRuntime(runtime) {
   let module;
   try {
     module = new WebAssembly.Module(runtime);
@@ -273,10 +274,15 @@ function instantiate(runtime, memory) {
         `it lacks the export ${name}: loader and runtime are of different releases`,
       );
   }
+  return module;
+}
+
+/** @param {WebAssembly.Module} module @param {WebAssembly.Memory} memory @returns {Exports} */
+function instantiate(module, memory) {
   try {
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     const wasm = /** @type {Exports} */ (/** @type {unknown} */ (exports));
-    if (kinds.get('_initialize') === 'function') wasm._initialize();
+    if (typeof wasm._initialize === 'function') wasm._initialize();
     return wasm;
   } catch (cause) {
     refuseIfBlocked(cause);

@@ -21,6 +21,7 @@ export function inFrame(url, readSource) {
   let frame = null;
   return {
     where: url.href,
+    another: () => inFrame(url, readSource),
     open(listener) {
       if (!frame?.alive()) frame = new Frame(url, readSource);
       return frame.open(listener);

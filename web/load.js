@@ -12,7 +12,8 @@ import { inFrame } from './framed.js';
 import { GOLDEN_SECTION } from './golden.js';
 import { inPage } from './places.js';
 import { receivePackage } from './receive.js';
-import { abortedError, WorkerClient } from './rpc.js';
+import { reserve } from './reserve.js';
+import { abortedError } from './rpc.js';
 import { startDirectRunner, startWorkerRunner } from './runners.js';
 import { checkNames, checkSignal, Session } from './session.js';
 import { readProof, signatureInfo, trustOf } from './signature.js';
@@ -48,13 +49,12 @@ export async function load(source, options = {}) {
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
 
-  // All at once: package and signature come in, the worker starts, the runtime comes in.
+  // All at once: package and signature come in, the worker starts and compiles the runtime.
   const place = placeFor(isolation);
-  /** @type {Promise<WorkerClient> | undefined} */
-  const started = place ? WorkerClient.start(place, signal) : undefined;
-  started?.catch(() => {});
   const runtimeComing = fetchOnce(assets.runtimes[variant]);
   runtimeComing.catch(() => {});
+  const started = place ? reserve.take({ place, runtime: runtimeComing }, signal) : undefined;
+  started?.catch(() => {});
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
   try {
@@ -74,7 +74,7 @@ export async function load(source, options = {}) {
       pack: bytes.buffer,
       pages,
       where: origin.where,
-      worker: place,
+      place,
     };
     const start = place ? startWorkerRunner : startDirectRunner;
     const golden = sectionOf(bytes, GOLDEN_SECTION);
@@ -89,7 +89,15 @@ export async function load(source, options = {}) {
       certificate,
       signature: signatureInfo(proof),
     };
-    const session = new Session({ runner, start, parts, facts, golden, head });
+    const session = new Session({
+      runner,
+      start,
+      parts,
+      facts,
+      golden,
+      head,
+      reserve: place && reserve.join({ place, runtime }),
+    });
     onProgress({ loaded: total, total, phase: 'ready' });
     return session;
   } catch (cause) {

@@ -10,6 +10,7 @@ import { WasmAIError } from './errors.js';
  * @typedef {object} Place
  * @property {string} where
  * @property {(listener: Listener) => Link} open  a new worker; throws where the page forbids it
+ * @property {() => Place} another  as good as this one, and shares nothing with it
  */
 
 /** @type {{ createScriptURL(text: string): any } | null | undefined} */
@@ -48,8 +49,10 @@ export function unreadable(where) {
  */
 export function inPage(url, policyName = 'wasm-ai') {
   const where = url.href;
-  return {
+  /** @type {Place} */
+  const place = {
     where,
+    another: () => place,
     open({ received, failed }) {
       let worker;
       try {
@@ -79,4 +82,5 @@ export function inPage(url, policyName = 'wasm-ai') {
       };
     },
   };
+  return place;
 }

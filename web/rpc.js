@@ -47,15 +47,31 @@ export class WorkerClient {
         ),
       START_TIMEOUT_MS,
     );
-    const abort = () => client.stop(abortedError(where));
-    signal?.addEventListener('abort', abort, { once: true });
     try {
-      await ready;
+      await client.during(signal, where, () => ready);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
     }
     return client;
+  }
+
+  /**
+   * Await `work`; the worker ends when that fails or the signal says so.
+   * @template T @param {AbortSignal | undefined} signal @param {string} where
+   * @param {() => Promise<T>} work @returns {Promise<T>}
+   */
+  async during(signal, where, work) {
+    const abort = () => this.stop(abortedError(where));
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    try {
+      return await work();
+    } catch (error) {
+      this.stop(/** @type {WasmAIError} */ (error));
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** @param {string} op @param {object} body @param {Transferable[]} [transfer] @returns {Promise<any>} */
@@ -68,8 +84,8 @@ export class WorkerClient {
     });
   }
 
-  /** End the worker at once, whatever it does. @param {WasmAIError} error for all that is pending */
-  stop(error) {
+  /** End the worker at once, whatever it does. @param {WasmAIError} [error] for all that is pending */
+  stop(error = abortedError('worker')) {
     if (this.failure) return;
     this.failure = error;
     this.#link.end();

@@ -4,8 +4,8 @@
  */
 
 import { openEngine } from './engine.js';
-import { WasmAIError } from './errors.js';
-import { WorkerClient } from './rpc.js';
+import { errorFromData, WasmAIError } from './errors.js';
+import { reserve } from './reserve.js';
 import { checkSlots } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
@@ -14,7 +14,7 @@ import { checkSlots } from './tensors.js';
 /**
  * What a runner is made from, kept for making the next one. While a worker opens
  * the package, its bytes are with that worker and `pack` is null.
- * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, worker: import('./places.js').Place | null }} Parts
+ * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, place: import('./places.js').Place | null }} Parts
  */
 
 /** `carried`: of each input what was carried to it before the run, if that was to be shown.
@@ -31,57 +31,43 @@ import { checkSlots } from './tensors.js';
  * @property {() => boolean} alive
  */
 
-/** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<WorkerClient>) => Promise<Runner>} StartRunner */
+/** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<import('./rpc.js').WorkerClient>) => Promise<Runner>} StartRunner */
 
 /** @type {StartRunner} */
 export async function startWorkerRunner(parts, signal, started) {
-  const place = /** @type {import('./places.js').Place} */ (parts.worker);
-  const client = await (started ?? WorkerClient.start(place, signal));
-  const { pack } = parts;
-  if (!pack) {
-    const lost = new WasmAIError(
-      'STATE',
-      parts.where,
-      'the package was lost with its worker: load it again',
-    );
-    client.stop(lost);
-    throw lost;
-  }
-  const abort = () =>
-    client.stop(new WasmAIError('ABORTED', parts.where, 'stopped by the signal that was given'));
-  signal?.addEventListener('abort', abort, { once: true });
-  try {
+  const { where, runtime } = parts;
+  const place = /** @type {import('./places.js').Place} */ (parts.place);
+  const client = await (started ?? reserve.take({ place, runtime }, signal));
+  const opened = await client.during(signal, where, async () => {
+    const { pack, pages } = parts;
+    if (!pack)
+      throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
     parts.pack = null;
-    const opened = await client.request(
-      'open',
-      { runtime: parts.runtime, pack, pages: parts.pages },
-      [pack],
-    );
-    if (!(opened.pack instanceof ArrayBuffer))
-      throw new WasmAIError('INTERNAL', parts.where, 'the worker kept the package');
-    parts.pack = opened.pack;
-    return {
-      inputs: checkSlots(opened.inputs, parts.where),
-      outputs: checkSlots(opened.outputs, parts.where),
-      metered: opened.metered === true,
-      memoryBytes: Number(opened.memoryBytes),
-      run: async (request) => {
-        const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
-        const answer = await client.request('run', request, given);
-        const { outputs, carried, ms, fuel, memoryBytes } = answer;
-        const used = typeof fuel === 'number' ? fuel : null;
-        return { outputs, carried, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
-      },
-      stop: (error) => client.stop(error),
-      alive: () => client.failure === null,
-    };
-  } catch (error) {
-    if (pack.byteLength > 0) parts.pack = pack; // it never left
-    client.stop(/** @type {WasmAIError} */ (error));
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', abort);
-  }
+    const answer = await client.request('open', { pack, pages }, [pack]).finally(() => {
+      if (pack.byteLength > 0) parts.pack = pack; // it never left
+    });
+    if (!(answer.pack instanceof ArrayBuffer))
+      throw new WasmAIError('INTERNAL', where, 'the worker kept the package');
+    parts.pack = answer.pack;
+    if (answer.failed) throw errorFromData(answer.failed);
+    const inputs = checkSlots(answer.inputs, where);
+    return { ...answer, inputs, outputs: checkSlots(answer.outputs, where) };
+  });
+  return {
+    inputs: opened.inputs,
+    outputs: opened.outputs,
+    metered: opened.metered === true,
+    memoryBytes: Number(opened.memoryBytes),
+    run: async (request) => {
+      const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
+      const answer = await client.request('run', request, given);
+      const { outputs, carried, ms, fuel, memoryBytes } = answer;
+      const used = typeof fuel === 'number' ? fuel : null;
+      return { outputs, carried, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
+    },
+    stop: (error) => client.stop(error),
+    alive: () => client.failure === null,
+  };
 }
 
 /** @type {StartRunner} */

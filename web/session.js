@@ -59,6 +59,7 @@ export class Session {
   #closing = new AbortController();
   #parts;
   #start;
+  #reserve;
   #facts;
   #runs = 0;
   /** @type {number | null} */
@@ -73,11 +74,11 @@ export class Session {
   #receipts = new WeakMap();
 
   /**
-   * @param {{ runner: Runner, start: StartRunner, parts: Parts,
+   * @param {{ runner: Runner, start: StartRunner, parts: Parts, reserve: import('./reserve.js').Member | null,
    *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'peakBytes' | 'certificate' | 'signature'>,
    *   golden: Uint8Array | null, head: string }} opened
    */
-  constructor({ runner, start, parts, facts, golden, head }) {
+  constructor({ runner, start, parts, reserve, facts, golden, head }) {
     this.inputs = runner.inputs;
     this.outputs = runner.outputs;
     this.#runner = Promise.resolve(runner);
@@ -85,6 +86,7 @@ export class Session {
     this.#metered = runner.metered;
     this.#parts = parts;
     this.#start = start;
+    this.#reserve = reserve;
     this.#facts = facts;
     this.#golden = golden;
     this.#head = head;
@@ -257,6 +259,7 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     dropped.unregister(this);
+    this.#reserve?.leave();
     const error = this.#closedError();
     this.#running?.stop(error);
     this.#closing.abort();
@@ -327,7 +330,10 @@ export class Session {
   async #advance() {
     if (this.#active) return;
     const job = this.#waiting.shift();
-    if (!job) return;
+    if (!job) {
+      if (!this.#closed) this.#reserve?.fill();
+      return;
+    }
     this.#active = job;
     try {
       const runner = await this.#ready();

@@ -1,9 +1,10 @@
 /**
  * The worker: the only place where a model runs. Built into one classic file,
  * served with its own policy or started in the sandboxed frame, under the frame's
- * (see lockdown.js). It answers three requests, one at a time, and never asks for anything:
+ * (see lockdown.js). It answers four requests, one at a time, and never asks for anything:
  *
- *   { id, op: 'open', runtime, pack, pages }        -> { id, inputs, outputs, metered, memoryBytes, pack }
+ *   { id, op: 'prepare', runtime }                  -> { id }
+ *   { id, op: 'open', pack, pages }                 -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes }
  *   { id, op: 'close' }                             -> nothing; the worker ends
@@ -11,7 +12,7 @@
  * Before any of them it says { ready: true }, or { error } and ends.
  */
 
-import { openEngine } from './engine.js';
+import { compileRuntime, openEngine } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
 import { inFrame, lockDown, requirePolicy } from './lockdown.js';
 
@@ -23,16 +24,30 @@ let post = scope.postMessage.bind(scope);
 const end = scope.close.bind(scope);
 const now = performance.now.bind(performance);
 
+/** @type {ReturnType<typeof compileRuntime> | null} */
+let runtime = null;
 /** @type {ReturnType<typeof openEngine> | null} */
 let engine = null;
 
 /** @type {Record<string, (request: any) => void>} */
 const requests = {
-  open({ id, runtime, pack, pages }) {
-    engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
-    const { inputs, outputs, metered } = engine;
+  prepare({ id, runtime: bytes }) {
+    runtime = compileRuntime(bytes);
+    post({ id });
+  },
+  open({ id, pack, pages }) {
+    if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
+    /** @type {object} */
+    let answer;
+    try {
+      engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
+      const { inputs, outputs, metered } = engine;
+      answer = { inputs, outputs, metered, memoryBytes: engine.memoryBytes() };
+    } catch (error) {
+      answer = { failed: errorToData(error) };
+    }
     // The page gets its verified bytes back, for the next worker.
-    post({ id, inputs, outputs, metered, memoryBytes: engine.memoryBytes(), pack }, [pack]);
+    post({ id, ...answer, pack }, [pack]);
   },
   run({ id, feeds, wanted, carry, fuel, apart, shown }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');

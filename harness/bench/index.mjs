@@ -11,6 +11,7 @@ import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
 import * as open from './open.mjs';
+import * as recovery from './recovery.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
 import * as steady from './steady.mjs';
 
@@ -30,10 +31,15 @@ const BENCHES = {
       real('deeplabv3-mnv2'),
     ],
   },
+  recovery: {
+    ...recovery,
+    models: [real('squeezenet1.0-fp32-derived'), real('yolox-nano')],
+    dist: { secure: true },
+  },
 };
 
 const USAGE = `npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
-  --rounds N   open: rounds of fresh pages (${open.defaults.rounds})
+  --rounds N   open: rounds of fresh pages (${open.defaults.rounds}); recovery: lost runs of a kind (${recovery.defaults.rounds})
   --runs N     steady: runs of each peer (${steady.defaults.runs})
   -o FILE      where the figures go as JSON (build/bench/NAME.json)
 `;
@@ -68,7 +74,7 @@ async function main() {
   await ensureNodeModules(fileURLToPath(new URL('.', import.meta.url))); // the peers
   const models = [];
   for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
-  const site = await serveSite(models);
+  const site = await serveSite(models, bench.dist);
   const browser = await launchChromium(chromiumPath());
   const report = {
     bench: name,

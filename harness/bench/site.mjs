@@ -13,7 +13,7 @@ import { buildDist } from '../dist.mjs';
 import { bytesOf, dtypeByName, elementCount } from '../dtypes.mjs';
 import { readBytes, safeName } from '../files.mjs';
 import { compile } from '../index.mjs';
-import { headersOf, LITERAL_POLICY } from '../server/policies.mjs';
+import { headersOf, LITERAL_POLICY, strictPolicy } from '../server/policies.mjs';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 const ORT_FILES = ['ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'];
@@ -26,7 +26,11 @@ const WASM_POLICY = LITERAL_POLICY.replace(
 );
 
 /** Page name -> policy; the content is the same. */
-export const PAGES = { 'locked.html': LITERAL_POLICY, 'wasm.html': WASM_POLICY };
+export const PAGES = {
+  'locked.html': LITERAL_POLICY,
+  'wasm.html': WASM_POLICY,
+  'strict.html': strictPolicy(),
+};
 
 /** @typedef {{ name: string, onnx: Uint8Array, pack: Uint8Array, inputs: Record<string, import('../dtypes.mjs').HostTensor>, inputsFrom: string }} Model */
 
@@ -62,11 +66,11 @@ function randomTensor(dtype, dims) {
   return { dtype, dims, data };
 }
 
-/** @param {Model[]} models */
-export async function serveSite(models) {
+/** @param {Model[]} models @param {{ secure?: boolean }} [dist] how our folder is built */
+export async function serveSite(models, { secure = false } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-bench-'));
   const dist = join(folder, 'dist');
-  const manifest = await buildDist({ out: dist });
+  const manifest = await buildDist({ out: dist, secure });
   /** @type {Map<string, { bytes: Uint8Array } | { file: string }>} */
   const files = new Map();
   for (const name of [...Object.keys(manifest.files), 'manifest.json']) {
@@ -74,7 +78,8 @@ export async function serveSite(models) {
   }
   for (const name of ORT_FILES) files.set(`ort/${name}`, { file: join(ORT, name) });
   for (const name of Object.keys(PAGES)) files.set(name, { file: join(PAGE, 'page.html') });
-  files.set('page.js', { file: join(PAGE, 'page.js') });
+  for (const name of ['page.js', 'inputs.js', 'recovery.js'])
+    files.set(name, { file: join(PAGE, name) });
   files.set('favicon.ico', { bytes: new Uint8Array(0) });
   for (const { name, onnx, pack, inputs } of models) {
     files.set(`models/${name}.onnx`, { bytes: onnx });

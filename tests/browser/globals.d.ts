@@ -7,9 +7,24 @@ declare function caught(promise: Promise<unknown>): Promise<{
   where: string;
   message: string;
 }>;
+// What recovery.test.mjs puts there.
+interface Worker {
+  asked: string[];
+  ended: boolean;
+}
+declare const workers: Worker[];
+declare function x(...four: number[]): { x: Float32Array };
+declare function until(holds: () => boolean): Promise<void>;
+declare function reserved(): Promise<void>;
 interface Window {
   violations: string[];
   workers: Worker[];
   trustedTypes: { createPolicy(name: string, rules: object): object };
+  x: typeof x;
+  until: typeof until;
+  reserved: typeof reserved;
+  onAsk?: (message: { op: string; pages: number }) => void;
+  stopper: AbortController;
+  running: ReturnType<typeof caught>;
   session: import('../../web/wasmai.d.ts').Session;
 }

@@ -1,31 +1,8 @@
 // What a page of the benchmark can do; the driver (open.mjs, steady.mjs) calls it through
 // `window.bench`. All bytes are in memory before a clock starts.
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-};
-
-const bytesAt = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
-
-/** The tensors of one model, as { name: { dtype, dims, data } }. */
-async function readInputs(model) {
-  const slots = await (await fetch(`./models/${model}.inputs.json`)).json();
-  const feeds = {};
-  for (const { name, dtype, dims, file } of slots) {
-    feeds[name] = { dtype, dims, data: new ARRAYS[dtype]((await bytesAt(file)).buffer) };
-  }
-  return feeds;
-}
+import { bytesAt, readFeeds, readInputs } from './inputs.js';
+import { recovery } from './recovery.js';
 
 const plain = (outputs) =>
   Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
@@ -44,13 +21,7 @@ async function prepareOurs(isolation) {
       : realFetch(target, ...rest);
   return async (model) => {
     const pack = await bytesAt(`./models/${model}.wai`);
-    const inputs = await readInputs(model);
-    const feeds = Object.fromEntries(
-      Object.entries(inputs).map(([name, { dtype, dims, data }]) => [
-        name,
-        new Tensor(dtype, data, dims),
-      ]),
-    );
+    const feeds = await readFeeds(Tensor, model);
     return async () => {
       const phases = {};
       const onProgress = ({ phase }) => {
@@ -128,6 +99,8 @@ const encode = (data) => {
 let open;
 
 window.bench = {
+  ...recovery,
+
   async prepare(peer, model) {
     open = await (await PEERS[peer]())(model);
   },
