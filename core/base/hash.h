@@ -28,4 +28,8 @@ static inline uint64_t wai_hash_bytes(uint64_t hash, const void *data, size_t si
     return hash;
 }
 
+/* Another hash of bytes, four times as fast for many: finds any damage, but not a
+ * change that was computed to be missed. */
+uint64_t wai_hash_wide(uint64_t hash, const void *data, size_t size);
+
 #endif

@@ -96,7 +96,7 @@ static void metered_free(void *context, void *pointer) {
 static wai_status measure(wai_graph *graph, wai_bytes package, wai_certificate *certificate) {
     meter m = {graph->arena->allocator, 0, 0};
     wai_allocator allocator = {&m, metered_alloc, metered_free};
-    wai_options options = {{0}, &allocator};
+    wai_options options = {.allocator = &allocator};
     wai_session *session;
     graph->status = wai_session_open(&session, package, &options, graph->diag);
     wai_session_close(session);

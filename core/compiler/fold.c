@@ -36,7 +36,7 @@ static wai_status evaluate(wai_graph *graph, wai_node *node, wai_pool *pool) {
     }
     wai_status status = wai_steps_prepare(&step, 1, pool, graph->diag);
     if (status == WAI_OK) {
-        status = wai_steps_run(&step, 1, graph->diag);
+        status = wai_steps_run(&step, 1, 0, graph->diag);
     }
     for (uint32_t i = 0; i < node->out_count && status == WAI_OK; i++) {
         node->out[i]->data = step.out[i].data;

@@ -40,7 +40,8 @@ typedef enum wai_status {
     WAI_ERR_UNSUPPORTED = 4, /* well formed, but not in this build          */
     WAI_ERR_LIMIT = 5,       /* would pass a number in wai_limits           */
     WAI_ERR_MEMORY = 6,      /* the allocator returned NULL                 */
-    WAI_ERR_INTEGRITY = 7,   /* the bytes differ from their own digest      */
+    WAI_ERR_INTEGRITY = 7,   /* the bytes differ from their own digest, or
+                                memory was written that nobody may write    */
     WAI_ERR_INTERNAL = 8     /* a bug in WasmAI; fuzzers abort on it        */
 } wai_status;
 
@@ -108,10 +109,25 @@ typedef struct wai_allocator {
     void (*free)(void *context, void *pointer);
 } wai_allocator;
 
+/*
+ * Looks for damage: guard words round the arena, round every tensor in it, round
+ * operator state and constants are checked in every run, which fails with
+ * INTEGRITY where one was overwritten; memory that is given back is filled.
+ * Takes no more memory. The package must be this session's own and writable: the
+ * spare bytes behind its constants become guard words.
+ */
+typedef struct wai_hardening {
+    uint64_t key;           /* the pattern of the guard words, best a random number;
+                               0: no hardening                                        */
+    uint32_t weights_every; /* wipes from one look at the package's hash to the
+                               next; 0: never                               */
+} wai_hardening;
+
 /* All-zero is the default for every field. */
 typedef struct wai_options {
     wai_limits limits;
     const wai_allocator *allocator; /* NULL: malloc; outlives the session   */
+    wai_hardening hardening;
 } wai_options;
 
 /* What a package states about itself; read it without opening a session. */
@@ -141,7 +157,7 @@ typedef struct wai_session wai_session;
 /*
  * Check `package` from its first byte to its last, prove its memory plan and
  * build its kernels. `package` is borrowed until wai_session_close(), must be
- * 64-byte aligned, and is never written to.
+ * 64-byte aligned, and is never written to (but see wai_hardening).
  * On failure *out is NULL and nothing is left allocated.
  */
 wai_status wai_session_open(wai_session **out, wai_bytes package, const wai_options *options,
@@ -196,6 +212,15 @@ wai_status wai_session_run(wai_session *session, wai_diag *diag);
  * there are no outputs. Nothing has been copied then.
  */
 wai_status wai_session_carry(wai_session *session, const uint32_t *from, wai_diag *diag);
+
+/*
+ * With hardening, between two runs, behind reading the outputs and a carry: zeros
+ * all tensors but inputs that were carried to, so that no later run can show what
+ * this one had, and looks at the weights when it is time: INTEGRITY when they
+ * have changed, and the session is dead. Allocates nothing. STATE without
+ * hardening. A run without a wipe before it is a run all the same.
+ */
+wai_status wai_session_wipe(wai_session *session, wai_diag *diag);
 
 /* Bytes taken from the allocator since open: arena and operator state. */
 uint64_t wai_session_memory(const wai_session *session);

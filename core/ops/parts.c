@@ -13,3 +13,7 @@ bool wai_has_raw_weights(void) {
 bool wai_has_live(void) {
     return true;
 }
+
+bool wai_has_hardening(void) {
+    return true;
+}

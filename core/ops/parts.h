@@ -15,6 +15,9 @@ bool wai_has_depthwise(void);
 /* Dims that change from run to run (runtime/live.h). */
 bool wai_has_live(void);
 
+/* Guard words and wiping (runtime/harden.h). */
+bool wai_has_hardening(void);
+
 /* Weights that are not packed: XNNPACK's packing, and the plain loops. */
 bool wai_has_raw_weights(void);
 

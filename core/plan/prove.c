@@ -78,6 +78,11 @@ static uint32_t cell_of(const proof *p, uint64_t address) {
     return low;
 }
 
+/* Bytes from its offset on that are the value's alone. */
+static uint64_t extent(const proof *p, const wai_prove_value *value) {
+    return p->view->apart && value->size != 0 ? wai_slot_size((size_t)value->size) : value->size;
+}
+
 static wai_status check_addresses(proof *p) {
     const wai_prove_view *view = p->view;
     for (uint32_t i = 0; i < view->value_count; i++) {
@@ -94,7 +99,7 @@ static wai_status check_addresses(proof *p) {
         }
         if (value->size != 0) {
             p->bounds[p->bound_count++] = value->offset;
-            p->bounds[p->bound_count++] = value->offset + value->size;
+            p->bounds[p->bound_count++] = value->offset + extent(p, value);
         }
     }
     sort(p->bounds, p->bound_count);
@@ -122,7 +127,7 @@ static void raise_ancestors(proof *p, uint32_t node) {
 
 static void raise_range(proof *p, const wai_prove_value *value, uint32_t time) {
     uint32_t from = cell_of(p, value->offset) + p->leaf_count;
-    uint32_t to = cell_of(p, value->offset + value->size) + p->leaf_count;
+    uint32_t to = cell_of(p, value->offset + extent(p, value)) + p->leaf_count;
     uint32_t first = from;
     uint32_t last = to - 1;
     for (; from < to; from >>= 1, to >>= 1) {
@@ -151,7 +156,7 @@ static uint32_t largest_laid_above(const proof *p, uint32_t node) {
 
 static uint32_t busy_until(const proof *p, const wai_prove_value *value) {
     uint32_t from = cell_of(p, value->offset) + p->leaf_count;
-    uint32_t to = cell_of(p, value->offset + value->size) + p->leaf_count;
+    uint32_t to = cell_of(p, value->offset + extent(p, value)) + p->leaf_count;
     uint32_t time = larger(largest_laid_above(p, from), largest_laid_above(p, to - 1));
     for (; from < to; from >>= 1, to >>= 1) {
         if (from & 1) {
@@ -227,9 +232,9 @@ static bool same_place(const wai_prove_value *a, const wai_prove_value *b) {
     return !a->constant && a->offset == b->offset && a->size == b->size;
 }
 
-static bool overlap(const wai_prove_value *a, const wai_prove_value *b) {
-    return !a->constant && a->size != 0 && b->size != 0 && a->offset < b->offset + b->size &&
-           b->offset < a->offset + a->size;
+static bool overlap(const proof *p, const wai_prove_value *a, const wai_prove_value *b) {
+    return !a->constant && a->size != 0 && b->size != 0 && a->offset < b->offset + extent(p, b) &&
+           b->offset < a->offset + extent(p, a);
 }
 
 /* Output `index` against the inputs that the same step reads. */
@@ -242,7 +247,7 @@ static wai_status check_in_place(proof *p, uint32_t s, uint32_t index, bool *ali
             continue;
         }
         const wai_prove_value *in = &p->view->values[step->in[i]];
-        if (!overlap(in, out)) {
+        if (!overlap(p, in, out)) {
             continue;
         }
         if (index != 0 || !same_place(in, out)) {

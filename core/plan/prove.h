@@ -17,7 +17,8 @@
  * A guard is read like an input, before the step writes. A step that its guard
  * skips writes nothing, so what it would have destroyed is not; that its outputs
  * count as written all the same says where bytes lie, not what they are.
- * Spare bytes may overlap with anything: what is read there is never used.
+ * Spare bytes may overlap with anything, what is read there is never used; unless
+ * they are to hold guard words (wai_prove_view.apart).
  */
 #ifndef WAI_PROVE_H
 #define WAI_PROVE_H
@@ -50,6 +51,7 @@ typedef struct wai_prove_view {
     const wai_prove_step *steps;
     const uint32_t *inputs, *outputs; /* of the graph: numbers of values    */
     uint32_t value_count, step_count, input_count, output_count;
+    bool apart; /* spare bytes of live values must not overlap either       */
 } wai_prove_view;
 
 /*

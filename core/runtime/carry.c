@@ -257,6 +257,7 @@ wai_status wai_session_carry(wai_session *session, const uint32_t *from, wai_dia
     for (uint32_t i = 0; i < wai_session_input_count(session); i++) {
         wai_tensor output;
         if (from[i] != WAI_NO_OUTPUT && wai_session_output(session, from[i], &output) == WAI_OK) {
+            carrier->kept[i / 32] |= 1u << i % 32;
             wai_session_resize(session, i, output.dims, diag); /* cannot fail: it fits */
         }
     }

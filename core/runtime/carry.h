@@ -5,12 +5,14 @@
 #include <stdbool.h>
 
 #include "base/diag.h"
+#include "base/limits.h"
 #include "base/pool.h"
 
 /* What a session keeps for it. */
 typedef struct wai_carrier {
     uint8_t *marks; /* a bit per 64-byte block of every input that can be carried to */
     bool filled;    /* the outputs are those of a run that went well        */
+    uint32_t kept[WAI_MAX_IO / 32]; /* a bit per input: it was carried to, since the last run */
 } wai_carrier;
 
 /* Of session.c. */

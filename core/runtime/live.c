@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "package/format.h"
+#include "runtime/harden.h"
 
 static wai_status no_memory(wai_diag *diag, const char *what) {
     return wai_fail(diag, WAI_ERR_MEMORY, "session", "no memory for %s", what);
@@ -113,7 +114,7 @@ wai_status wai_live_open(wai_live *live, const wai_program *program, wai_step *s
                          wai_pool *pool, wai_diag *diag) {
     uint32_t in_count, out_count;
     count_operands(program, &in_count, &out_count);
-    *live = (wai_live){.program = program, .steps = steps};
+    *live = (wai_live){.program = program, .steps = steps, .fence = pool->fence};
     live->own = wai_pool_array(pool, program->step_count, sizeof *live->own);
     live->types = wai_pool_array(pool, program->value_count, sizeof *live->types);
     live->in = wai_pool_array(pool, in_count, sizeof *live->in);
@@ -285,6 +286,7 @@ static wai_status prepare_again(wai_live *live, uint32_t i, wai_diag *diag) {
     wai_live_step *own = &live->own[i];
     wai_region_reset(&own->region);
     wai_pool_init(&own->pool, &own->region.allocator, UINT64_MAX);
+    own->pool.fence = live->fence;
     step->state = NULL;
     step->workspace_size = 0;
     wai_status status = prepare(step, &own->pool, diag);
@@ -336,6 +338,19 @@ wai_status wai_live_settle(wai_live *live, wai_diag *diag) {
     return status;
 }
 
+static wai_status run_hardened(wai_live *live, uint32_t i, wai_diag *diag) {
+    const wai_step *step = &live->steps[i];
+    wai_status status = wai_hardened_step(&live->steps[i], live->fence, diag);
+    bool front;
+    if (status == WAI_OK && live->own[i].prepared &&
+        wai_pool_broken(&live->own[i].pool, &front) != NULL) {
+        status = wai_fail(diag, WAI_ERR_INTEGRITY, step->where,
+                          "the state of %s was written past its %s", step->op->name,
+                          front ? "front" : "end");
+    }
+    return status;
+}
+
 wai_status wai_live_run(wai_live *live, wai_diag *diag) {
     const wai_program *p = live->program;
     wai_status status = WAI_OK;
@@ -349,11 +364,11 @@ wai_status wai_live_run(wai_live *live, wai_diag *diag) {
             /* Who reads it all the same (where) wants its type; where it has
              * none, because counts before it were skipped too, nobody does. */
             live->own[i].prepared = live->own[i].prepared && status == WAI_OK;
-            status = WAI_OK;
+            status = live->fence != 0 ? wai_hardened_arm(step, live->fence, diag) : WAI_OK;
             continue;
         }
         if (status == WAI_OK) {
-            status = step->kernel->run(step, diag);
+            status = live->fence != 0 ? run_hardened(live, i, diag) : step->kernel->run(step, diag);
         }
         for (uint32_t k = 0;
              status == WAI_OK && step->op->data_count != NULL && k < step->out_count; k++) {

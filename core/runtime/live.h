@@ -32,8 +32,9 @@ typedef struct wai_live {
     wai_type *out; /* for infer: room for the widest step                   */
     void *workspace;
     size_t workspace_size;
-    bool settled;  /* every step fits the dims of the inputs                */
-    bool by_value; /* some dims depend on values: each run asks again       */
+    uint64_t fence; /* of a hardened session, else 0                        */
+    bool settled;   /* every step fits the dims of the inputs                */
+    bool by_value;  /* some dims depend on values: each run asks again       */
 } wai_live;
 
 /* Whether the program needs this at all. */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/fence.h"
 #include "base/limits.h"
 #include "ops/parts.h"
 #include "package/format.h"
@@ -11,6 +12,7 @@
 #include "plan/prove.h"
 #include "runtime/canonical.h"
 #include "runtime/carry.h"
+#include "runtime/harden.h"
 #include "runtime/live.h"
 #include "runtime/xnn.h"
 
@@ -21,6 +23,7 @@ struct wai_session {
     uint8_t *arena;
     wai_carrier carrier;
     wai_live live;
+    wai_hardened hardened;
     bool is_live; /* some dims change from run to run                       */
     bool dead;
 };
@@ -95,7 +98,7 @@ static wai_status infer_again(const wai_session *s, wai_diag *diag) {
     return status;
 }
 
-static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *diag) {
+static wai_status prove_with(const wai_program *p, bool apart, wai_pool *scratch, wai_diag *diag) {
     wai_prove_value *values = wai_pool_array(scratch, p->value_count + 1u, sizeof *values);
     wai_prove_step *steps = wai_pool_array(scratch, p->step_count + 1u, sizeof *steps);
     uint32_t *io = wai_pool_array(scratch, p->input_count + p->output_count + 1u, sizeof *io);
@@ -124,14 +127,14 @@ static wai_status prove_with(const wai_program *p, wai_pool *scratch, wai_diag *
     }
     wai_prove_view view = {p->arena_size,       values,         steps,         io,
                            io + p->input_count, p->value_count, p->step_count, p->input_count,
-                           p->output_count};
+                           p->output_count,     apart};
     return wai_plan_prove(&view, scratch, diag);
 }
 
-static wai_status prove(const wai_session *s, wai_diag *diag) {
+static wai_status prove(const wai_session *s, bool apart, wai_diag *diag) {
     wai_pool scratch;
     wai_pool_init(&scratch, s->pool.allocator, UINT64_MAX);
-    wai_status status = prove_with(&s->program, &scratch, diag);
+    wai_status status = prove_with(&s->program, apart, &scratch, diag);
     wai_pool_free(&scratch);
     return status;
 }
@@ -159,11 +162,40 @@ static wai_status check_certificate(wai_bytes package, const wai_options *option
     return WAI_OK;
 }
 
-static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
+/* Fences in the package before a constant is looked at, and the proof that those in
+ * the arena do no harm. */
+static wai_status begin_hardened(wai_session *s, wai_bytes package, const wai_hardening *wanted,
+                                 wai_diag *diag) {
+    if (wanted->key == 0) {
+        return WAI_OK;
+    }
+    s->hardened = (wai_hardened){.key = s->pool.fence,
+                                 .every = wanted->weights_every,
+                                 .kept = s->carrier.kept,
+                                 .package = package,
+                                 .program = &s->program,
+                                 .pool = &s->pool};
+    wai_hardened_fence_weights(&s->hardened);
+    return prove(s, true, diag);
+}
+
+static void seal_hardened(wai_session *s) {
+    if (s->hardened.key == 0) {
+        return;
+    }
+    s->hardened.arena = s->arena;
+    s->hardened.types = s->is_live ? s->live.types : NULL;
+    s->hardened.workspace = s->program.step_count > 0 ? s->steps[0].workspace : NULL;
+    wai_hardened_seal(&s->hardened);
+}
+
+static wai_status open_in(wai_session *s, wai_bytes package, const wai_hardening *hardening,
+                          wai_diag *diag) {
     wai_status status;
     if ((status = wai_package_read(&s->program, package, &s->pool, diag)) != WAI_OK ||
-        (status = prove(s, diag)) != WAI_OK || (status = bind(s, diag)) != WAI_OK ||
-        (status = infer_again(s, diag)) != WAI_OK ||
+        (status = prove(s, false, diag)) != WAI_OK ||
+        (status = begin_hardened(s, package, hardening, diag)) != WAI_OK ||
+        (status = bind(s, diag)) != WAI_OK || (status = infer_again(s, diag)) != WAI_OK ||
         (status = wai_carrier_open(s, &s->pool, diag)) != WAI_OK) {
         return status;
     }
@@ -176,6 +208,9 @@ static wai_status open_in(wai_session *s, wai_bytes package, wai_diag *diag) {
     status = s->is_live ? wai_live_open(&s->live, &s->program, s->steps, &s->pool, diag)
                         : wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
     s->pool.sealed = true;
+    if (status == WAI_OK) {
+        seal_hardened(s);
+    }
     return status;
 }
 
@@ -191,18 +226,23 @@ wai_status wai_session_open(wai_session **out, wai_bytes package, const wai_opti
     if (package.data == NULL) {
         return wai_fail(diag, WAI_ERR_ARGUMENT, "wai_session_open", "there is no package");
     }
+    if (options->hardening.key != 0 && !wai_has_hardening()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, "wai_session_open",
+                        "this runtime was linked without memory hardening");
+    }
     wai_status status = check_certificate(package, options, diag);
     if (status != WAI_OK) {
         return status;
     }
     wai_pool pool;
     wai_pool_init(&pool, options->allocator, UINT64_MAX);
+    pool.fence = options->hardening.key != 0 ? wai_fence_key(options->hardening.key) : 0;
     wai_session *s = wai_pool_alloc(&pool, sizeof *s);
     if (s == NULL) {
         return no_memory(diag, "the session");
     }
     s->pool = pool;
-    status = open_in(s, package, diag);
+    status = open_in(s, package, &options->hardening, diag);
     if (status != WAI_OK) {
         wai_session_close(s);
         return status;
@@ -300,17 +340,19 @@ wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32
 /* The steps of one run. What is wrong with dims shows before the first of them
  * and kills nothing. */
 static wai_status run(wai_session *s, wai_diag *diag) {
-    if (!s->is_live) {
-        s->dead = true;
-        return wai_steps_run(s->steps, s->program.step_count, diag);
-    }
-    wai_status status = wai_live_settle(&s->live, diag);
+    const uint64_t fence = s->hardened.key;
+    wai_status status = s->is_live ? wai_live_settle(&s->live, diag) : WAI_OK;
     if (status != WAI_OK) {
         s->dead = status != WAI_ERR_ARGUMENT;
         return status;
     }
     s->dead = true;
-    return wai_live_run(&s->live, diag);
+    if (fence != 0 && (status = wai_hardened_begin(&s->hardened, diag)) != WAI_OK) {
+        return status;
+    }
+    status = s->is_live ? wai_live_run(&s->live, diag)
+                        : wai_steps_run(s->steps, s->program.step_count, fence, diag);
+    return fence != 0 && status == WAI_OK ? wai_hardened_end(&s->hardened, diag) : status;
 }
 
 /* Constants are the package's bytes, the same everywhere, and not ours to write. */
@@ -338,6 +380,20 @@ wai_status wai_session_run(wai_session *session, wai_diag *diag) {
     }
     session->dead = session->dead && status != WAI_OK;
     session->carrier.filled = status == WAI_OK;
+    memset(session->carrier.kept, 0, sizeof session->carrier.kept);
+    return status;
+}
+
+wai_status wai_session_wipe(wai_session *session, wai_diag *diag) {
+    wai_diag_clear(diag);
+    if (session->dead || session->hardened.key == 0) {
+        return wai_fail(diag, WAI_ERR_STATE, "session",
+                        session->dead ? "an earlier run failed: close the session"
+                                      : "it was opened without hardening");
+    }
+    session->carrier.filled = false;
+    wai_status status = wai_hardened_wipe(&session->hardened, diag);
+    session->dead = status != WAI_OK;
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/step.h"
 
+#include "runtime/harden.h"
+
 wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wai_diag *diag) {
     size_t workspace_size = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -31,17 +33,17 @@ wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wa
     return WAI_OK;
 }
 
-wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (wai_step_is_skipped(&steps[i])) {
-            continue;
-        }
-        wai_status status = steps[i].kernel->run(&steps[i], diag);
-        if (status != WAI_OK) {
-            return status;
+wai_status wai_steps_run(wai_step *steps, uint32_t count, uint64_t fence, wai_diag *diag) {
+    wai_status status = WAI_OK;
+    for (uint32_t i = 0; i < count && status == WAI_OK; i++) {
+        if (!wai_step_is_skipped(&steps[i])) {
+            status = fence != 0 ? wai_hardened_step(&steps[i], fence, diag)
+                                : steps[i].kernel->run(&steps[i], diag);
+        } else if (fence != 0) {
+            status = wai_hardened_arm(&steps[i], fence, diag);
         }
     }
-    return WAI_OK;
+    return status;
 }
 
 /* The proof of the plan knows the bytes that are reserved; of those that are used

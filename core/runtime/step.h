@@ -15,8 +15,9 @@ static inline bool wai_step_is_skipped(const wai_step *step) {
     return step->guard != NULL && *step->guard == 0;
 }
 
-/* Run them in order, but for those that are skipped; stops at the first failure. */
-wai_status wai_steps_run(wai_step *steps, uint32_t count, wai_diag *diag);
+/* Run them in order, but for those that are skipped; stops at the first failure.
+ * `fence`: of a hardened session (harden.h), else 0. */
+wai_status wai_steps_run(wai_step *steps, uint32_t count, uint64_t fence, wai_diag *diag);
 
 /* infer for a step whose operands' types are set; the result must equal the
  * types of its outputs (MALFORMED otherwise). Allocates from `scratch`. */

@@ -40,6 +40,9 @@ static void *take(wai_pool *pool, size_t size, size_t most) {
 static void give_back(wai_pool *pool, void *pointer) {
     if (pool != NULL && pointer != NULL) {
         block *b = (block *)pointer - 1;
+        if (pool->fence != 0) {
+            memset(pointer, WAI_POOL_POISON, b->capacity);
+        }
         b->next = pool->freed;
         pool->freed = b;
     }

@@ -7,9 +7,13 @@
  * The heap is what lies behind the module's own data; its end is fixed, and
  * blocks are given back newest first, which is how pools free.
  */
+#include <stdbool.h>
 #include <string.h>
 
+#include "base/diag.h"
+#include "base/fence.h"
 #include "base/limits.h"
+#include "ops/parts.h"
 #include "wasmai.h"
 
 #define EXPORT(name) __attribute__((export_name(#name), used)) name
@@ -36,6 +40,8 @@ static struct {
     wai_diag diag;
     uint32_t *io;
     uint32_t *from; /* per input, behind the io table                       */
+    wai_hardening hardening;
+    uintptr_t bottom; /* 0, which the compiler must not know                */
 } glue;
 
 static uintptr_t heap_end(void) {
@@ -44,8 +50,9 @@ static uintptr_t heap_end(void) {
     return pages >= 65536 ? (uintptr_t)0xffff0000u : pages << 16;
 }
 
+/* With WAI_ALIGN bytes below it for a fence. */
 static uintptr_t heap_start(void) {
-    return ((uintptr_t)&__heap_base + WAI_ALIGN - 1) & ~(uintptr_t)(WAI_ALIGN - 1);
+    return ((uintptr_t)&__heap_base + 2 * WAI_ALIGN - 1) & ~(uintptr_t)(WAI_ALIGN - 1);
 }
 
 static void *heap_alloc(void *context, size_t size, size_t align) {
@@ -75,6 +82,44 @@ static void heap_free(void *context, void *pointer) {
 }
 
 static const wai_allocator allocator = {&glue.heap, heap_alloc, heap_free};
+
+/* Where nothing of C's is: below the deepest stack, where a NULL pointer writes too
+ * (a stack that goes deeper yet wraps below 0 and traps), and between our data
+ * and the package, which is the first block of the heap. */
+typedef struct ground {
+    const char *name;
+    uintptr_t at;
+} ground;
+
+static bool fence_ground(bool (*visit)(ground)) {
+    return visit((ground){"stack", glue.bottom}) &&
+           visit((ground){"heap", heap_start() - WAI_ALIGN});
+}
+
+static bool arm_ground(ground g) {
+    wai_fence_arm(glue.hardening.key, (void *)g.at, WAI_ALIGN);
+    return true;
+}
+
+static bool check_ground(ground g) {
+    return wai_fence_holds(glue.hardening.key, (const void *)g.at, WAI_ALIGN) ||
+           wai_fail(&glue.diag, WAI_ERR_INTEGRITY, g.name, "memory below it was written") == WAI_OK;
+}
+
+/*
+ * Memory hardening, before alloc: wai_hardening of wasmai.h, with the key in two
+ * halves. UNSUPPORTED in a runtime that was linked without it.
+ */
+uint32_t EXPORT(wai_glue_harden)(uint32_t low, uint32_t high, uint32_t weights_every);
+uint32_t wai_glue_harden(uint32_t low, uint32_t high, uint32_t weights_every) {
+    if (glue.heap.next != 0 || !wai_has_hardening()) {
+        return glue.heap.next != 0 ? WAI_ERR_STATE : WAI_ERR_UNSUPPORTED;
+    }
+    glue.hardening.key = wai_fence_key((uint64_t)high << 32 | low);
+    glue.hardening.weights_every = weights_every;
+    fence_ground(arm_ground);
+    return WAI_OK;
+}
 
 /* Room for `size` bytes of package, or 0. Once, before open. */
 uint32_t EXPORT(wai_glue_alloc)(uint32_t size);
@@ -149,7 +194,7 @@ uint32_t wai_glue_open(uint32_t package, uint32_t size) {
     if (glue.session != NULL) {
         return WAI_ERR_STATE;
     }
-    wai_options options = {{0}, &allocator};
+    wai_options options = {.allocator = &allocator, .hardening = glue.hardening};
     wai_bytes bytes = {(const uint8_t *)(uintptr_t)package, size};
     wai_status status = wai_session_open(&glue.session, bytes, &options, &glue.diag);
     return status == WAI_OK ? make_io() : status;
@@ -181,6 +226,9 @@ uint32_t wai_glue_run(void) {
     if (status == WAI_OK) {
         status = wai_session_run(glue.session, &glue.diag);
     }
+    if (status == WAI_OK && glue.hardening.key != 0 && !fence_ground(check_ground)) {
+        status = WAI_ERR_INTEGRITY;
+    }
     wai_tensor tensor;
     for (uint32_t i = 0; status == WAI_OK && i < wai_session_output_count(glue.session); i++) {
         wai_session_output(glue.session, i, &tensor);
@@ -201,6 +249,12 @@ uint32_t wai_glue_carry(void) {
         show_dims(i, &tensor);
     }
     return status;
+}
+
+/* Behind run, reading its outputs and carry, with hardening only: wai_session_wipe. */
+uint32_t EXPORT(wai_glue_wipe)(void);
+uint32_t wai_glue_wipe(void) {
+    return glue.io != NULL ? wai_session_wipe(glue.session, &glue.diag) : WAI_ERR_STATE;
 }
 
 uint32_t EXPORT(wai_glue_diag)(void);

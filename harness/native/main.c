@@ -16,6 +16,7 @@
  * `result` is an output with the dims that the last run gave. Printed, one line each (the name is
  * last): input INDEX DTYPE RANK D0 D1 .. NAME     output INDEX DTYPE RANK D0 .. NAME range INPUT
  * AXIS MIN MAX SYMBOL          result INDEX DTYPE RANK D0 .. NAME time NANOSECONDS memory BYTES
+ * Sessions are hardened (wai_hardening): a kernel that writes past its place fails every test here.
  * Errors: one line on stderr (`batch`: on stdout, where it belongs to its command),
  * `STATUS<TAB>OFFSET<TAB>WHERE<TAB>MESSAGE`; exit 1.
  */
@@ -391,7 +392,8 @@ static int run_session(wai_session *session, const run_options *options) {
     }
     for (long i = 0; i < options->repeat && code == EXIT_SUCCESS; i++) {
         wai_diag diag;
-        if (i > 0 && wai_session_carry(session, from, &diag) != WAI_OK) {
+        if (i > 0 && (wai_session_carry(session, from, &diag) != WAI_OK ||
+                      wai_session_wipe(session, &diag) != WAI_OK)) {
             return failed(&diag);
         }
         code = write_inputs(session, options, i > 0 ? from : NULL);
@@ -421,9 +423,10 @@ static int open_and_run(const run_options *options) {
     wai_bytes package = {bytes, size};
     wai_session *session;
     wai_diag diag;
+    const wai_options hardened = {.hardening = {.key = 0x9e3779b97f4a7c15, .weights_every = 1}};
     int code;
     if (wai_package_verify(package, &diag) != WAI_OK ||
-        wai_session_open(&session, package, NULL, &diag) != WAI_OK) {
+        wai_session_open(&session, package, &hardened, &diag) != WAI_OK) {
         code = failed(&diag);
     } else {
         print_slots(session);

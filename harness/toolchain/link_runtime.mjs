@@ -17,7 +17,7 @@ const tables = {
   reductions: { def: 'ops/reduce.def', row: 'WAI_REDUCE', source: 'ops/reduce_kernel.c' },
 };
 /** What wasm/without_PART.c stands in for. */
-const parts = ['depthwise', 'raw_weights', 'packing', 'live'];
+const parts = ['depthwise', 'raw_weights', 'packing', 'live', 'hardening'];
 /** Functions and constants of a shorter table's file that no row names any more. */
 const moreFlags = ['-Wno-unused-function', '-Wno-unused-const-variable'];
 

@@ -106,7 +106,7 @@ static inline wai_session *open_for(wai_package **package, const maker *m, range
                                     const wai_allocator *allocator) {
     wai_diag diag;
     wai_session *session;
-    const wai_options options = {{0}, allocator};
+    const wai_options options = {.allocator = allocator};
     if (compile_for(package, m, r, &diag) != WAI_OK ||
         wai_session_open(&session, wai_package_bytes(*package), &options, &diag) != WAI_OK) {
         fail_msg("n = %u..%u: %s: %s", r.n_min, r.n_max, diag.where, diag.message);

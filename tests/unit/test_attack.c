@@ -263,7 +263,7 @@ static void test_open_without_memory(void **state) {
     for (size_t n = 0;; n++) {
         failing f = {n, 0};
         wai_allocator allocator = {&f, failing_alloc, failing_free};
-        wai_options options = {{0}, &allocator};
+        wai_options options = {.allocator = &allocator};
         wai_session *session;
         wai_diag diag;
         wai_status status =

@@ -335,7 +335,7 @@ static void test_open_without_memory(void **state) {
     for (uint32_t n = 0; status != WAI_OK; n++) {
         counted c = {n, false, 0};
         const wai_allocator allocator = {&c, counted_alloc, counted_free};
-        const wai_options options = {{0}, &allocator};
+        const wai_options options = {.allocator = &allocator};
         wai_session *session;
         status = wai_session_open(&session, wai_package_bytes(package), &options, &diag);
         if (status != WAI_OK) {

@@ -101,7 +101,7 @@ static void run_at(wai_session *session, uint32_t n, uint32_t m) {
 static bool open_and_resize(uint8_t *package, size_t size, uint32_t *random) {
     wai_diag diag;
     wai_session *session;
-    const wai_options options = {{64u << 20}, NULL};
+    const wai_options options = {.limits = {64u << 20}};
     const wai_status status =
         wai_session_open(&session, (wai_bytes){package, size}, &options, &diag);
     assert_told(status, &diag);

@@ -246,7 +246,8 @@ static void make_chain(sample *s) {
         s->steps[i] = (wai_prove_step){s->in[i], s->out[i], 1, 1, WAI_PROVE_ABSENT, 0, false};
     }
     s->outputs[0] = 2;
-    s->view = (wai_prove_view){6 * CELL, s->values, s->steps, s->inputs, s->outputs, 3, 2, 1, 1};
+    s->view =
+        (wai_prove_view){6 * CELL, s->values, s->steps, s->inputs, s->outputs, 3, 2, 1, 1, false};
 }
 
 static void expect_refused(const sample *s, const char *why) {
@@ -352,7 +353,8 @@ static void test_proof_is_not_quadratic(void **state) {
                            count + 1,
                            count,
                            1,
-                           count + 1};
+                           count + 1,
+                           false};
     assert_int_equal(prove(&view, NULL), WAI_OK);
     values[count].offset = values[count / 2].offset;
     assert_int_equal(prove(&view, NULL), WAI_ERR_MALFORMED);

@@ -105,7 +105,7 @@ static void test_arguments(void **state) {
 static void test_limit(void **state) {
     (void)state;
     wai_package *package = gather_package();
-    wai_options options = {{1000}, NULL};
+    wai_options options = {.limits = {1000}};
     wai_session *session;
     wai_diag diag;
     assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, &diag),
@@ -136,7 +136,7 @@ static void test_run_allocates_nothing(void **state) {
     wai_package *package;
     assert_int_equal(wai_compile(&package, (wai_bytes){model, size}, NULL, NULL), WAI_OK);
     wai_allocator allocator = {NULL, sealable_alloc, sealable_free};
-    wai_options options = {{0}, &allocator};
+    wai_options options = {.allocator = &allocator};
     wai_session *session;
     wai_tensor input;
     assert_int_equal(wai_session_open(&session, wai_package_bytes(package), &options, NULL),
