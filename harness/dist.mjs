@@ -64,6 +64,7 @@ function hashedName(file, bytes) {
  * @property {string[]} [models]     .wai files
  * @property {boolean} [optimize]    a runtime with only what the models use, where it can be linked
  * @property {boolean} [secure]      strict page policy; only pinned packages load, on a metered runtime
+ * @property {boolean} [hardened]    memory hardening (MEMORY_HARDENING); secure has it in any case
  * @property {boolean} [demo]        add the demo site
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
  * @property {{ key: import('node:crypto').KeyObject, version?: number } | null} [sign]  manifest and packages;
@@ -84,6 +85,7 @@ export async function buildDist(options) {
     maxHeapMB = DEFAULT_CAP_MB,
     onStep = () => {},
   } = options;
+  const hardened = secure || Boolean(options.hardened);
   const target = resolve(out);
   const old = await checkTarget(target, out);
   const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
@@ -116,7 +118,7 @@ export async function buildDist(options) {
     const signature = sign ? null : await companion(bytes, `${model}.jws`, basename(name));
     if (signature) put(`${file}.jws`, signature);
   }
-  const chosen = await chooseRuntime(options, contents);
+  const chosen = await chooseRuntime(options, contents, hardened ? ['hardening'] : []);
   const runtime = await (secure ? readMetered(options, chosen.file) : readRuntime(chosen.file));
   const runtimeName = hashedName(
     secure ? 'runtime-simd.metered.wasm' : 'runtime-simd.wasm',
@@ -137,6 +139,7 @@ export async function buildDist(options) {
       runtimeDigest: sha384(runtime),
       packages,
       maxHeapMB,
+      hardened,
       secure,
     }),
   );
@@ -162,6 +165,7 @@ export async function buildDist(options) {
     loader: 'wasmai.js',
     policy,
     secure,
+    hardened,
     maxHeapMB,
     workers,
     frame,
@@ -245,9 +249,10 @@ async function swap(temporary, target) {
 
 /**
  * @param {DistOptions} options @param {Map<string, Uint8Array>} packages
+ * @param {string[]} parts  that no package asks for (core/ops/parts.h)
  * @returns {Promise<{ file: string, operators: string[] | 'all' }>}
  */
-async function chooseRuntime(options, packages) {
+async function chooseRuntime(options, packages, parts) {
   const full = { file: options.runtime ?? RUNTIME, operators: /** @type {'all'} */ ('all') };
   if (!options.optimize || options.runtime) return full;
   const keepAll = (why) => {
@@ -257,7 +262,7 @@ async function chooseRuntime(options, packages) {
   if (packages.size === 0) return keepAll('--optimize without --model has nothing to go by');
   if (options.demo) return keepAll('visitors of the demo bring models of their own');
   return (
-    (await runtimeForPackages(packages)) ??
+    (await runtimeForPackages(packages, parts)) ??
     keepAll('this machine has no toolchain to link for the models with (npm run build makes it)')
   );
 }
@@ -335,7 +340,7 @@ function replaceModule(filter, contents) {
 
 function bundleLoader(parts) {
   const { workerName, workerDigest, frameName, runtimeName, runtimeDigest } = parts;
-  const { packages, maxHeapMB, secure } = parts;
+  const { packages, maxHeapMB, hardened, secure } = parts;
   // The literal `new URL('./x', import.meta.url)` is what bundlers look for.
   const assets = `export const assets = {
     base: new URL('./', import.meta.url),
@@ -344,6 +349,7 @@ function bundleLoader(parts) {
     runtimes: { simd: { url: new URL('./${runtimeName}', import.meta.url), sha384: '${runtimeDigest}' } },
     packages: ${JSON.stringify(packages)},
     maxHeapMB: ${maxHeapMB},
+    hardened: ${hardened},
     secure: ${secure},
   };`;
   return bundleModule('wasmai.js', [replaceModule(/[/\\]web[/\\]assets\.js$/, assets)]);

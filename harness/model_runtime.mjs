@@ -7,10 +7,12 @@ import { linkModelRuntime } from './toolchain/link_runtime.mjs';
 
 /**
  * @param {Map<string, Uint8Array>} packages  by path, for messages
+ * @param {Iterable<string>} [parts]  of core/ops/parts.h that it is to hold besides
  * @returns {Promise<{ file: string, operators: string[] } | null>} null: no toolchain is there
  */
-export async function runtimeForPackages(packages) {
+export async function runtimeForPackages(packages, parts = []) {
   const uses = usesOf('');
+  for (const part of parts) uses.parts.add(part);
   const compiler = await Compiler.create();
   for (const [path, bytes] of packages) {
     const { error, stages } = compiler.dump(bytes);

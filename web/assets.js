@@ -17,6 +17,7 @@
  * @property {Record<'simd', { url: URL, sha384: string | null }>} runtimes
  * @property {Record<string, Pin>} packages  plain name -> what `build` made of it
  * @property {number} maxHeapMB  MAX_HEAP_SIZE at build; no caller can raise it
+ * @property {boolean} hardened  memory hardening for every package; no caller can switch it off
  * @property {boolean} secure    refuse packages without a pinned digest
  */
 
@@ -30,5 +31,6 @@ export const assets = {
   },
   packages: {},
   maxHeapMB: 4096,
+  hardened: false,
   secure: false,
 };

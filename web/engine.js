@@ -17,6 +17,7 @@ import { dtypeOfName, dtypeOfNumber } from './tensors.js';
  * @typedef {{ slot: Slot, pointer: number, size: number, at: number }} Place */
 /** @typedef {{ dims: readonly number[], data: ArrayBuffer }} Bytes */
 /** @typedef {Record<string, (...args: number[]) => number>} Exports */
+/** @typedef {{ weightsEvery: number }} Hardening */
 /**
  * One run; inputs and outputs by their index.
  * `fuel` is its budget, where the runtime is metered. `apart`: what was carried to inputs is still there
@@ -36,8 +37,11 @@ const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
 const NO_OUTPUT = 0xffffffff;
+/** Below address 0 is the top of a memory that has every address. */
+const MAX_HARDENED_PAGES = 65536;
 const DIAG_SIZE = 16 + 128 + 256;
 const utf8 = new TextDecoder(); // made before the worker removes the name
+const random = globalThis.crypto.getRandomValues.bind(globalThis.crypto); // so is this
 const EXPORTS = [
   'wai_glue_alloc',
   'wai_glue_open',
@@ -69,15 +73,17 @@ export function chooseVariant() {
 
 /**
  * Give the runtime `pages` of memory and not one more, and open the package in
- * it. The package is copied once, into that memory.
- * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number }} parts
+ * it. The package is copied once, into that memory. `hardening`: guard words, wiping,
+ * and a look at the weights every so many runs (core/runtime/harden.h).
+ * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number, hardening?: Hardening | null }} parts
  */
-export function openEngine({ runtime, pack, pages }) {
+export function openEngine({ runtime, pack, pages, hardening = null }) {
   const module = runtime instanceof WebAssembly.Module ? runtime : compileRuntime(runtime);
   const memory = createMemory(pages);
   const wasm = instantiate(module, memory);
   const meter = metering(wasm);
   const guarded = meter.call;
+  if (hardening) harden(wasm, guarded, pages, hardening);
 
   const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
   if (room === 0) {
@@ -157,6 +163,7 @@ export function openEngine({ runtime, pack, pages }) {
       const answer = wanted.map((i) => readTensor(memory, outputs[i]));
       carryOver(carry, fuel);
       held = new Set(carry.map(([, input]) => input));
+      if (hardening) must(() => wasm.wai_glue_wipe(), openBudget(memory.buffer.byteLength));
       before.forEach((bytes, i) => {
         if (!bytes) return;
         writeFeed(memory, inputs[i], bytes);
@@ -165,7 +172,35 @@ export function openEngine({ runtime, pack, pages }) {
       dead = false;
       return answer;
     },
+
+    /** The end: with hardening, nothing of the model stays in memory. */
+    close() {
+      dead = true;
+      if (hardening) new Uint8Array(memory.buffer).fill(0);
+    },
   };
+}
+
+/**
+ * Before anything is allocated: guard words of a pattern that no model can know.
+ * @param {Exports} wasm @param {ReturnType<typeof metering>['call']} guarded @param {number} pages
+ * @param {Hardening} hardening
+ */
+function harden(wasm, guarded, pages, { weightsEvery }) {
+  if (pages >= MAX_HARDENED_PAGES)
+    throw new WasmAIError(
+      'LIMIT',
+      'memory hardening',
+      'in 4 GiB of memory no stack that overflows can be told: use a smaller model',
+    );
+  const [low, high] = random(new Uint32Array(2));
+  const there = typeof wasm.wai_glue_harden === 'function';
+  if (!there || guarded(() => wasm.wai_glue_harden(low, high, weightsEvery)) !== 0)
+    throw new WasmAIError(
+      'UNSUPPORTED',
+      'memory hardening',
+      'this runtime was linked without it: build with --secure or MEMORY_HARDENING',
+    );
 }
 
 /** Before a byte is copied. @param {Request} request @param {Place[]} inputs @param {Place[]} outputs @param {Set<number>} held */

@@ -32,6 +32,8 @@ const OPTIONS = [
   'deterministic',
   'threads',
   'maxHeapMB',
+  'hardened',
+  'integrityEvery',
   'sha384',
   'publicKey',
   'minVersion',
@@ -44,7 +46,7 @@ const OPTIONS = [
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const { isolation, capMB, signal, onProgress, sha384, trust } = checkOptions(options);
+  const { isolation, capMB, hardening, signal, onProgress, sha384, trust } = checkOptions(options);
   const variant = chooseVariant();
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
@@ -75,6 +77,7 @@ export async function load(source, options = {}) {
       pages,
       where: origin.where,
       place,
+      hardening,
     };
     const start = place ? startWorkerRunner : startDirectRunner;
     const golden = sectionOf(bytes, GOLDEN_SECTION);
@@ -85,6 +88,7 @@ export async function load(source, options = {}) {
       variant,
       deterministic: true,
       isolation,
+      hardened: hardening !== null,
       peakBytes: certificate.peakSize,
       certificate,
       signature: signatureInfo(proof),
@@ -173,10 +177,28 @@ function checkOptions(options) {
     isolation,
     signal,
     capMB: Math.min(maxHeapMB ?? Infinity, assets.maxHeapMB),
+    hardening: checkHardening(options),
     onProgress: report,
     sha384: sha384?.toLowerCase() ?? null,
     trust: trustOf(options),
   };
+}
+
+/** Runs from one look at the weights to the next: what that costs is in harness/bench/LOG.md. */
+const WEIGHTS_EVERY = 16;
+
+/** @param {LoadOptions} options @returns {import('./engine.js').Hardening | null} */
+function checkHardening({ hardened = assets.hardened, integrityEvery }) {
+  const wrong = (/** @type {string} */ name, /** @type {string} */ why) =>
+    new WasmAIError('ARGUMENT', name, why);
+  if (typeof hardened !== 'boolean') throw wrong('hardened', 'must be true or false');
+  if (assets.hardened && !hardened)
+    throw wrong('hardened', 'this loader was built with memory hardening, which stays on');
+  if (integrityEvery === undefined) return hardened ? { weightsEvery: WEIGHTS_EVERY } : null;
+  if (!hardened) throw wrong('integrityEvery', 'needs memory hardening: set hardened as well');
+  if (!Number.isSafeInteger(integrityEvery) || integrityEvery < 1 || integrityEvery > 0xffffffff)
+    throw wrong('integrityEvery', 'must be a whole number of runs, from 1');
+  return { weightsEvery: integrityEvery };
 }
 
 /** @param {unknown} isolation */

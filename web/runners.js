@@ -14,7 +14,8 @@ import { checkSlots } from './tensors.js';
 /**
  * What a runner is made from, kept for making the next one. While a worker opens
  * the package, its bytes are with that worker and `pack` is null.
- * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, place: import('./places.js').Place | null }} Parts
+ * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, place: import('./places.js').Place | null,
+ *   hardening: import('./engine.js').Hardening | null }} Parts
  */
 
 /** `carried`: of each input what was carried to it before the run, if that was to be shown.
@@ -39,11 +40,11 @@ export async function startWorkerRunner(parts, signal, started) {
   const place = /** @type {import('./places.js').Place} */ (parts.place);
   const client = await (started ?? reserve.take({ place, runtime }, signal));
   const opened = await client.during(signal, where, async () => {
-    const { pack, pages } = parts;
+    const { pack, pages, hardening } = parts;
     if (!pack)
       throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
     parts.pack = null;
-    const answer = await client.request('open', { pack, pages }, [pack]).finally(() => {
+    const answer = await client.request('open', { pack, pages, hardening }, [pack]).finally(() => {
       if (pack.byteLength > 0) parts.pack = pack; // it never left
     });
     if (!(answer.pack instanceof ArrayBuffer))
@@ -72,9 +73,9 @@ export async function startWorkerRunner(parts, signal, started) {
 
 /** @type {StartRunner} */
 export async function startDirectRunner(parts) {
-  const { pack, runtime, pages } = parts;
+  const { pack, runtime, pages, hardening } = parts;
   if (!pack) throw new WasmAIError('STATE', parts.where, 'the package was lost: load it again');
-  const engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
+  const engine = openEngine({ runtime, pack: new Uint8Array(pack), pages, hardening });
   /** @type {WasmAIError | null} */
   let failure = null;
   return {
@@ -92,6 +93,7 @@ export async function startDirectRunner(parts) {
     },
     stop: (error) => {
       failure ??= error;
+      engine.close();
     },
     alive: () => failure === null,
   };

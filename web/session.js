@@ -75,7 +75,7 @@ export class Session {
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts, reserve: import('./reserve.js').Member | null,
-   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'peakBytes' | 'certificate' | 'signature'>,
+   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'hardened' | 'peakBytes' | 'certificate' | 'signature'>,
    *   golden: Uint8Array | null, head: string }} opened
    */
   constructor({ runner, start, parts, reserve, facts, golden, head }) {

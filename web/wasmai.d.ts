@@ -162,6 +162,18 @@ export interface LoadOptions {
   threads?: 'auto' | number;
   /** Refuse a model that needs more memory. Cannot raise the MAX_HEAP_SIZE of the build. */
   maxHeapMB?: number;
+  /**
+   * Memory hardening: guard words round every tensor, operator state and weights, looked at in every run;
+   * tensors zeroed behind every run; a run that finds damage is rejected with INTEGRITY, which names the
+   * place, and the next one starts afresh. A folder of `wasm-ai build --secure` (or MEMORY_HARDENING) has it
+   * on, and then it cannot be switched off; others may ask for it here, unless their runtime was linked without.
+   */
+  hardened?: boolean;
+  /**
+   * With hardening: after every so many runs the package in memory is hashed and compared with what was
+   * loaded, which finds weights that were overwritten. Default 16; 1 is after every run.
+   */
+  integrityEvery?: number;
   /** The SHA-384 that the whole package must have, hexadecimal. */
   sha384?: string;
   /**
@@ -270,6 +282,8 @@ export interface SessionInfo {
   readonly deterministic: boolean;
   readonly threads: number;
   readonly isolation: 'worker' | 'frame' | 'none';
+  /** Guard words and wiping are on. */
+  readonly hardened: boolean;
   /** Certified maximum; memory cannot grow past it. */
   readonly peakBytes: number;
   /** In use now. */

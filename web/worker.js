@@ -4,7 +4,7 @@
  * (see lockdown.js). It answers four requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'prepare', runtime }                  -> { id }
- *   { id, op: 'open', pack, pages }                 -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
+ *   { id, op: 'open', pack, pages, hardening }      -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes }
  *   { id, op: 'close' }                             -> nothing; the worker ends
@@ -35,12 +35,12 @@ const requests = {
     runtime = compileRuntime(bytes);
     post({ id });
   },
-  open({ id, pack, pages }) {
+  open({ id, pack, pages, hardening }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
     /** @type {object} */
     let answer;
     try {
-      engine = openEngine({ runtime, pack: new Uint8Array(pack), pages });
+      engine = openEngine({ runtime, pack: new Uint8Array(pack), pages, hardening });
       const { inputs, outputs, metered } = engine;
       answer = { inputs, outputs, metered, memoryBytes: engine.memoryBytes() };
     } catch (error) {

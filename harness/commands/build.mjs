@@ -23,7 +23,8 @@ export function configure(command) {
     .option('--optimize', 'a runtime with only the operators that the models use')
     .option(
       '--secure',
-      'strict page policy with Trusted Types; the loader takes only pinned packages, and runs have a budget of instructions',
+      'strict page policy with Trusted Types; the loader takes only pinned packages, runs have a budget of instructions, ' +
+        'and memory is hardened (that alone: MEMORY_HARDENING=true)',
     )
     .option('--sign <key>', 'sign manifest and packages with this private key, PEM')
     .option('--signed-version <N>', 'of the signatures, only grows (default: the time)')
@@ -49,9 +50,6 @@ export async function run(_args, options, io) {
     );
   }
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
-  if (config.MEMORY_HARDENING)
-    io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
-
   const version = signedVersion(options.signedVersion);
   const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
   const out = options.output ?? 'dist';
@@ -66,6 +64,7 @@ export async function run(_args, options, io) {
       models: options.model,
       optimize: Boolean(options.optimize),
       secure: Boolean(options.secure),
+      hardened: config.MEMORY_HARDENING,
       demo: Boolean(options.demo),
       maxHeapMB: config.MAX_HEAP_SIZE,
       sign: key && { key, version },

@@ -29,7 +29,7 @@ export function configure(command) {
     .option(
       '--secure',
       'today: recorded in the report only; packages always run on the deterministic runtime with memory ' +
-        'fixed by the certificate, and `build --secure` meters it. Memory hardening comes later',
+        'fixed by the certificate, and `build --secure` meters and hardens it',
     )
     .option('--dim <name=N>', 'a symbolic dim: name=8, name=1..8 or input[axis]=8; repeat', collect)
     .option(
@@ -53,9 +53,6 @@ export async function run([model], options, io) {
   const maxIterations =
     options.maxIterations && wholeNumber(options.maxIterations, '--max-iterations', 1, 1024);
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
-  if (config.MEMORY_HARDENING) {
-    io.talk('note: MEMORY_HARDENING is set, but this version has no hardened runtime yet');
-  }
   const version = signedVersion(options.signedVersion);
   const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
   const output = options.output ?? `${basename(model).replace(/\.onnx$/i, '')}.wai`;

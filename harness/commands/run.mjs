@@ -49,6 +49,7 @@ export async function run([file], options, io) {
   const runner = await openRunner(options.runner, packageBytes, {
     where: file,
     maxHeapMB: config.MAX_HEAP_SIZE,
+    hardened: config.MEMORY_HARDENING,
   });
   try {
     const carry = parseCarry(options.carry ?? [], runner);

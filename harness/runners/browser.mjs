@@ -74,7 +74,8 @@ window.runner = {
  * @param {import('../toolchain/browsers.mjs').BrowserName} engine
  * @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options]
  */
-export async function openIn(engine, packageBytes, { where = 'package', maxHeapMB } = {}) {
+export async function openIn(engine, packageBytes, options = {}) {
+  const { where = 'package', maxHeapMB, hardened } = options;
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [() => rm(folder, { recursive: true, force: true })];
@@ -85,7 +86,7 @@ export async function openIn(engine, packageBytes, { where = 'package', maxHeapM
     const file = join(folder, PACKAGE);
     await writeFile(file, packageBytes);
     const site = join(folder, 'dist');
-    await renaming(where, () => buildDist({ out: site, models: [file], maxHeapMB }));
+    await renaming(where, () => buildDist({ out: site, models: [file], maxHeapMB, hardened }));
     await writeFile(join(site, 'index.html'), PAGE);
     await writeFile(join(site, 'runner.js'), SCRIPT);
     await writeFile(join(site, 'favicon.ico'), '');

@@ -26,6 +26,7 @@ export const RUNNER_NAMES = Object.keys(RUNNERS);
  * @typedef {object} RunnerOptions
  * @property {string} [where]      what messages call the package
  * @property {number} [maxHeapMB]
+ * @property {boolean} [hardened]  memory hardening; native always has it
  *
  * @param {string} name @param {Uint8Array} packageBytes @param {RunnerOptions} [options]
  */

@@ -48,6 +48,8 @@
     (if (i32.eq (local.get $mode) (i32.const 6)) (then (i32.store (i32.const 1036) (i32.const 0xffffffff))))
     (if (i32.eq (local.get $mode) (i32.const 7)) (then (i32.store (i32.const 1044) (i32.const 99))))
     (i32.const 0))
+  (func (export "wai_glue_harden") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "wai_glue_wipe") (result i32) (i32.const 0))
   (func (export "wai_glue_io") (result i32) (i32.const 1024))
   (func (export "wai_glue_diag") (result i32) (i32.const 2048))
   (func (export "wai_glue_memory") (result i32) (global.get $next))
