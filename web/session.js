@@ -9,6 +9,7 @@ import { readGolden, testGolden } from './golden.js';
 import { describeTensors, makeReceipt } from './receipt.js';
 import { abortedError } from './rpc.js';
 import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
+import { Waiting } from './waiting.js';
 
 /** @typedef {import('./wasmai.d.ts').RunOptions} RunOptions */
 /** @typedef {import('./wasmai.d.ts').SessionInfo} SessionInfo */
@@ -20,6 +21,7 @@ import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from '.
  * @typedef {object} Job
  * @property {import('./engine.js').Request} request
  * @property {number} number  in order of asking, from 1
+ * @property {number} bytes   of its inputs
  * @property {number} takes   number of the job whose carry it needs, 0: none
  * @property {(done: Done) => void} resolve
  * @property {(error: WasmAIError) => void} reject
@@ -28,9 +30,6 @@ import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from '.
  */
 
 /** @typedef {{ outputs: Record<string, import('./tensors.js').Tensor>, answer: import('./runners.js').Answer }} Done */
-
-/** More than this waiting means that runs are asked for faster than they can be done. */
-const MAX_WAITING = 256;
 
 const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel', 'receipt'];
 
@@ -41,8 +40,9 @@ const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
 });
 
 export class Session {
-  /** @type {Job[]} */
-  #waiting = [];
+  /** @type {Waiting<Job>} */
+  #waiting = new Waiting();
+  #admit = (/** @type {number} */ bytes) => this.#waiting.admit(bytes);
   /** @type {Job | null} */
   #active = null;
   /** @type {Runner | null} the one that is executing #active right now */
@@ -112,11 +112,10 @@ export class Session {
    */
   async run(feeds, options = {}) {
     const { carry = {}, outputs, maxFuel, receipt } = this.#checkRun(options);
-    this.#checkRoom();
     const request = {
       wanted: outputIndices(this.outputs, outputs),
       carry: carryIndices(this.inputs, this.outputs, carry),
-      feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs),
+      feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs, this.#admit),
       fuel: maxFuel ?? runBudget(this.#facts.certificate.fuel),
       shown: receipt === true,
     };
@@ -143,11 +142,10 @@ export class Session {
     }
     return testGolden(golden, this, async (feeds) => {
       this.#checkRun({ signal });
-      this.#checkRoom();
       const request = {
         wanted: [...this.outputs.keys()],
         carry: [],
-        feeds: feedsToBuffers(this.inputs, feeds, new Set()),
+        feeds: feedsToBuffers(this.inputs, feeds, new Set(), this.#admit),
         fuel: runBudget(this.#facts.certificate.fuel),
         apart: true,
       };
@@ -164,16 +162,6 @@ export class Session {
       'receipt',
       'give the very object that a run of this session with { receipt: true } resolved with',
     );
-  }
-
-  #checkRoom() {
-    if (this.#waiting.length >= MAX_WAITING) {
-      throw new WasmAIError(
-        'LIMIT',
-        'run',
-        `${MAX_WAITING} runs are waiting already: await them before asking for more`,
-      );
-    }
   }
 
   /** What is fed, described before it travels. @param {import('./engine.js').Request['feeds']} feeds */
@@ -219,6 +207,7 @@ export class Session {
       const job = {
         request,
         number,
+        bytes: request.feeds.reduce((sum, feed) => sum + (feed?.data.byteLength ?? 0), 0),
         takes,
         resolve,
         reject,
@@ -267,9 +256,9 @@ export class Session {
       (runner) => runner.stop(error),
       () => {},
     );
-    const jobs = this.#active ? [this.#active, ...this.#waiting] : this.#waiting;
+    const jobs = this.#waiting.drain();
+    if (this.#active) jobs.unshift(this.#active);
     this.#active = null;
-    this.#waiting = [];
     this.#parts.pack = null;
     for (const job of jobs) this.#settle(job, error);
   }
@@ -337,6 +326,7 @@ export class Session {
     this.#active = job;
     try {
       const runner = await this.#ready();
+      await runner.turn?.();
       if (job.settled) return; // aborted while the new worker was being made
       this.#checkCarried(job);
       this.#running = runner;
@@ -414,8 +404,7 @@ export class Session {
   /** Signal or deadline. @param {Job} job @param {WasmAIError} error */
   #interrupt(job, error) {
     if (job.settled) return;
-    const at = this.#waiting.indexOf(job);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#waiting.remove(job);
     this.#settle(job, error);
     if (this.#active !== job) return;
     this.#active = null;

@@ -125,9 +125,10 @@ export class Tensor {
  * own, in slot order. The caller may change its arrays at once afterwards. An input
  * that is not fed is null if it is among `carried`, else an error.
  * @param {readonly Slot[]} slots @param {Record<string, Tensor | TypedArray>} feeds
- * @param {ReadonlySet<number>} carried @returns {(import('./engine.js').Bytes | null)[]}
+ * @param {ReadonlySet<number>} carried @param {(bytes: number) => void} admit  throws where there is no room
+ * @returns {(import('./engine.js').Bytes | null)[]}
  */
-export function feedsToBuffers(slots, feeds, carried) {
+export function feedsToBuffers(slots, feeds, carried, admit) {
   if (
     feeds === null ||
     typeof feeds !== 'object' ||
@@ -146,6 +147,7 @@ export function feedsToBuffers(slots, feeds, carried) {
     return feed === undefined && carried.has(i) ? null : checkFeed(slot, feed);
   });
   checkSymbols(slots, arrays);
+  admit(arrays.reduce((sum, given) => sum + (given?.data.byteLength ?? 0), 0));
   return arrays.map((given) => {
     if (given === null) return null;
     const { data, dims } = given;

@@ -212,7 +212,7 @@ export interface RunOptions {
   outputs?: readonly string[];
   /** Aborting stops the run, also in its middle; the next run starts afresh. */
   signal?: AbortSignal;
-  /** Counted from the call, waiting included. */
+  /** Counted from the call, waiting included. With isolation 'none' it is refused: no run there can be stopped in its middle. */
   deadlineMs?: number;
   /**
    * With the metered runtime (`wasm-ai build --secure`): the fuel that this run may use, about one
@@ -304,7 +304,10 @@ export interface Session {
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
   readonly info: SessionInfo;
-  /** One inference. Calls queue. Inputs are checked and copied before this returns. */
+  /**
+   * One inference. Calls queue: up to 1,024 that wait, with 256 MiB of inputs; beyond that LIMIT.
+   * Inputs are checked and copied before this returns.
+   */
   run(
     feeds: Record<string, Tensor | TypedArray>,
     options?: RunOptions,
