@@ -245,7 +245,7 @@ function readTensor(memory, { slot, pointer, size, at }) {
   if (bytes > size) {
     throw new WasmAIError(
       'INTERNAL',
-      slot.name,
+      slot.name || 'tensor',
       'the runtime described this tensor wrongly: it is larger than its place',
     );
   }
@@ -405,21 +405,22 @@ function readPlace(memory, word, at, address) {
     );
   checkRange(memory, word(at), nameSize, 'tensor name');
   const name = utf8.decode(new Uint8Array(memory.buffer, word(at), nameSize));
+  const where = name || 'tensor';
   const row = dtypeOfNumber(word(at + 2));
   const rank = word(at + 3);
   const pointer = word(at + 12);
   const size = word(at + 13);
   if (!row || rank > MAX_RANK)
-    throw new WasmAIError('INTERNAL', name, 'the runtime described this tensor wrongly');
+    throw new WasmAIError('INTERNAL', where, 'the runtime described this tensor wrongly');
   const dims = Array.from({ length: rank }, (_, i) => word(at + 4 + i));
   if (dims.reduce((product, dim) => product * dim, row.size) !== size) {
     throw new WasmAIError(
       'INTERNAL',
-      name,
+      where,
       'the runtime described this tensor wrongly: its dims do not give its size',
     );
   }
-  checkRange(memory, pointer, size, name);
+  checkRange(memory, pointer, size, where);
   const symbols = dims.map((max, i) => {
     const symbol = word(at + IO_SYMBOLS + i);
     return symbol === 0

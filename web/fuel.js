@@ -38,16 +38,30 @@ export function metering(wasm) {
 
     /** The answer of a call, or FUEL, LIMIT or TRAP. @param {() => number} work @param {number} [allowed] */
     call(work, allowed = ASK_FUEL) {
-      if (metered) wasm.wai_fuel_set(BigInt(allowed));
       try {
+        if (metered) wasm.wai_fuel_set(BigInt(allowed));
         const answer = work() >>> 0; // pointers are unsigned
-        if (metered) used = allowed - Number(wasm.wai_fuel_get());
+        if (metered) used = countOf(allowed, leftIn(wasm));
         return answer;
       } catch (cause) {
-        throw stopped(metered ? wasm.wai_fuel_get() : 0n, allowed, cause);
+        throw stopped(metered ? leftIn(wasm) : 0n, allowed, cause);
       }
     },
   };
+}
+
+/** A runtime that was taken over may say anything. @param {any} wasm its exports */
+function leftIn(wasm) {
+  try {
+    return BigInt.asIntN(64, wasm.wai_fuel_get());
+  } catch {
+    return 0n;
+  }
+}
+
+/** @param {number} allowed @param {bigint} left */
+function countOf(allowed, left) {
+  return Math.max(0, Math.min(Number(BigInt(allowed) - left), Number.MAX_SAFE_INTEGER));
 }
 
 /** @param {bigint} left @param {number} allowed @param {any} cause */
@@ -58,7 +72,7 @@ function stopped(left, allowed, cause) {
   }
   if (left < 0n) {
     // With the loop that was about to start, whose count may have no end.
-    const used = Math.min(Number(BigInt(allowed) - left), Number.MAX_SAFE_INTEGER);
+    const used = countOf(allowed, left);
     return new WasmAIError(
       'FUEL',
       'runtime',

@@ -11,7 +11,7 @@ import { compile } from '../../harness/index.mjs';
 import { toolchainAtHand } from '../../harness/toolchain/setup.mjs';
 import { PAGE_SIZE } from '../../web/certificate.js';
 import { load } from '../../web/wasmai.js';
-import { noCompiler as skip } from './cli_support.mjs';
+import { FLOAT, onnxFile, noCompiler as skip } from './cli_support.mjs';
 
 const file = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const ALIGN = 64;
@@ -287,6 +287,40 @@ test('memory cannot grow past what was certified', { skip }, async () => {
     assert.throws(() => memories[0].grow(1), RangeError);
     await session.close();
   });
+});
+
+test('MAX_HEAP_SIZE at compile, build and load: each names what is needed and what is allowed', {
+  skip,
+}, async () => {
+  const size = 1 << 20;
+  const model = onnxFile({
+    nodes: [['Exp', ['x'], ['y']]],
+    inputs: [['x', FLOAT, [size]]],
+    outputs: [['y', FLOAT, [size]]],
+  });
+  const refused = async (work, ...numbers) => {
+    const error = await work().then(
+      () => assert.fail('not refused'),
+      (failure) => failure,
+    );
+    assert.equal(error.code, 'LIMIT');
+    for (const number of numbers) assert.ok(error.message.includes(number), error.message);
+  };
+  const { bytes, report } = await compile(model, {});
+  const needed = `${Number(((Math.ceil(report.peakBytes / PAGE_SIZE) * PAGE_SIZE) / 1048576).toFixed(2))} MiB`;
+  assert.ok(report.peakBytes > 4 << 20);
+  await refused(() => compile(model, { maxHeapMB: 4 }), report.peakBytes, 4 << 20);
+  const large = join(folder, 'large.wai');
+  writeFileSync(large, bytes);
+  const out = join(folder, 'capped');
+  await refused(() => buildDist({ out, models: [large], maxHeapMB: 4 }), needed, '4 MiB');
+  await refused(() => load(bytes, { maxHeapMB: 4 }), needed, '4 MiB');
+  // What was built in holds, whatever the page asks for.
+  await buildDist({ out, maxHeapMB: 4 });
+  const built = await import(pathToFileURL(join(out, 'wasmai.js')).href);
+  await refused(() => built.load(bytes), needed, '4 MiB');
+  await refused(() => built.load(bytes, { maxHeapMB: 4096 }), needed, '4 MiB');
+  await (await load(bytes, { maxHeapMB: 8 })).close();
 });
 
 test('options: what is wrong is refused, and what was built in stays on', { skip }, async () => {
