@@ -107,7 +107,7 @@ function outcome(runtime, pack, { carry = false } = {}) {
       const count = dims.reduce((a, b) => a * b, 1);
       return [name, new Float32Array(count > 4096 ? 0 : count).fill(7)];
     });
-    const feeds = feedsToBuffers(inputs, Object.fromEntries(named), new Set());
+    const feeds = feedsToBuffers(inputs, Object.fromEntries(named), new Set(), () => {});
     const wanted = [...outputs.keys()];
     const pairs = /** @type {[number, number][]} */ (carry ? [[0, 0]] : []);
     const answers = engine.run({ feeds, wanted, carry: pairs, fuel: 1e6 });
