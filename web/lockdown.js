@@ -8,7 +8,8 @@
  */
 import { WasmAIError } from './errors.js';
 
-export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'";
+export const WORKER_POLICY =
+  "default-src 'none'; script-src 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /** Started by the sandboxed frame: with an opaque origin, and under the frame's policy. */
 export const inFrame = () => self.origin === 'null';
@@ -109,6 +110,20 @@ export const KEPT = new Set([
   'AggregateError',
 ]);
 
+/** Of WebAssembly: what engine.js uses. */
+const KEPT_WASM = new Set([
+  'Module',
+  'Instance',
+  'Memory',
+  'validate',
+  'CompileError',
+  'LinkError',
+  'RuntimeError',
+]);
+
+/** Syntax leads to their constructors, which make code from text, by whatever name. */
+const CALLABLE = [() => {}, async () => {}, function* () {}, async function* () {}];
+
 /** Names that must be gone afterwards, whatever engine this is. */
 const FEARED = [
   'fetch',
@@ -143,21 +158,29 @@ const FEARED = [
 export function lockDown(alsoKept = []) {
   const scope = /** @type {any} */ (globalThis);
   const { ownKeys, deleteProperty, set } = Reflect; // goes too
-  /** @type {any[]} */
-  const owners = [];
-  for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner))
-    owners.push(owner);
-  for (const owner of owners) {
+  const strip = (/** @type {any} */ owner, /** @type {(name: string) => boolean} */ keeps) => {
     for (const name of ownKeys(owner)) {
-      if (typeof name === 'symbol' || KEPT.has(name) || alsoKept.includes(name)) continue;
+      if (typeof name === 'symbol' || keeps(name)) continue;
       try {
         if (!deleteProperty(owner, name)) set(owner, name, undefined);
       } catch {
         // what is left is looked at below
       }
     }
-  }
+  };
+  for (const work of CALLABLE) strip(Object.getPrototypeOf(work), (name) => name !== 'constructor');
+  strip(scope.WebAssembly, (name) => KEPT_WASM.has(name));
+  /** @type {any[]} */
+  const owners = [];
+  for (let owner = scope; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner))
+    owners.push(owner);
+  for (const owner of owners) strip(owner, (name) => KEPT.has(name) || alsoKept.includes(name));
   const left = FEARED.filter((name) => scope[name] !== undefined);
+  left.push(
+    ...CALLABLE.map((work) => work.constructor)
+      .filter((maker) => maker !== Object)
+      .map(String),
+  );
   if (left.length > 0) {
     throw new WasmAIError(
       'INTERNAL',

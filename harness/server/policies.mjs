@@ -2,7 +2,9 @@
 // the header files for other hosts are written from it. The reasons are in
 // README.md beside this file.
 
-export const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'";
+import { WORKER_POLICY } from '../../web/lockdown.js';
+
+export { WORKER_POLICY };
 export const LITERAL_POLICY =
   "default-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'";
 const NOTHING = "default-src 'none'";

@@ -1,9 +1,10 @@
 /// <reference path="./globals.d.ts" />
 // The three engines, and sites to point them at. A site is a built folder, served as `wasm-ai serve`
 // serves it, with a page of the test's own that offers the loader as `wasmai`.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { after, test } from 'node:test';
 import * as chromium from '../../harness/browsers/chromium.mjs';
 import { watchComplaints } from '../../harness/browsers/in_page.mjs';
@@ -89,6 +90,39 @@ export async function makeSite({ files = {}, ...options }) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+/**
+ * The folder of a site from another server: with no header but the type, or as `headers` says, and its
+ * files as they are, or as `change` makes them.
+ * @param {{ root: string, manifest: any }} site
+ * @param {{ headers?: (path: string) => Record<string, string>, change?: (path: string, bytes: Buffer) => Buffer | string,
+ *   onRequest?: (path: string) => void }} how
+ * @param {(server: { url: string }) => Promise<void>} body
+ */
+export async function elsewhere({ root, manifest }, how, body) {
+  const { headers = () => ({}), change = (_, bytes) => bytes, onRequest = () => {} } = how;
+  const server = createServer((request, response) => {
+    const asked = String(request.url).slice(1).replace(/\?.*/, '');
+    onRequest(String(request.url));
+    const path = manifest.packages[asked]?.file ?? asked;
+    try {
+      const bytes = change(path, readFileSync(join(root, path)));
+      const type = { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' };
+      response.writeHead(200, { ...type, ...headers(path) }).end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
+  try {
+    await body({ url: `http://localhost:${/** @type {any} */ (server.address()).port}/` });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 }
 
 /** Of all sessions that do not ask for another: some tests run again in the sandboxed frame. */

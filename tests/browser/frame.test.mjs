@@ -1,14 +1,13 @@
 /// <reference path="./globals.d.ts" />
 // The sandboxed frame: where it runs and where it refuses, what it brings along, and how it ends.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { headersOf, strictPolicy } from '../../harness/server/policies.mjs';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { launch, makeSite, openPage } from './browser.mjs';
+import { elsewhere, launch, makeSite, openPage } from './browser.mjs';
 
 const FRAME_PAGE = 'page.html?isolation=frame';
 let browser;
@@ -27,34 +26,8 @@ after(async () => {
   await site?.close();
 });
 
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
-
-/**
- * The same folder from another server: with no header but the type, or as `headers` says.
- * @param {{ headers?: (path: string) => Record<string, string>, change?: (path: string, bytes: Buffer) => Buffer | string }} how
- * @param {(server: { url: string }) => Promise<void>} body
- */
-async function elsewhere({ headers = () => ({}), change = (_, bytes) => bytes }, body) {
-  const packages = site.manifest.packages;
-  const server = createServer((request, response) => {
-    const asked = String(request.url).slice(1).replace(/\?.*/, '');
-    const path = packages[asked]?.file ?? asked;
-    try {
-      const bytes = change(path, readFileSync(join(site.root, path)));
-      const type = { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' };
-      response.writeHead(200, { ...type, ...headers(path) }).end(bytes);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
-  try {
-    await body({ url: `http://localhost:${/** @type {any} */ (server.address()).port}/` });
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
+/** @type {(how: Parameters<typeof elsewhere>[1], body: Parameters<typeof elsewhere>[2]) => Promise<void>} */
+const onOther = (how, body) => elsewhere(site, how, body);
 
 /** What load() throws in a page of that server. */
 async function refusal(server, options = {}) {
@@ -119,7 +92,7 @@ test("our server names the worker's and the frame's very files in the policy", a
 });
 
 test('a host that sends no headers: the frame runs, the worker refuses and points to it', async () => {
-  await elsewhere({}, async (plain) => {
+  await onOther({}, async (plain) => {
     const { page, close, complaints } = await openPage(browser, plain, FRAME_PAGE);
     const y = await page.evaluate(async () => {
       const session = await wasmai.load('./models/stub.wai');
@@ -157,7 +130,7 @@ for (const [name, weaken] of Object.entries(WEAK))
             weaken(policy.replace(/; require-trusted-types-for.*/, '')),
           )
         : bytes;
-    await elsewhere({ change }, async (weak) => {
+    await onOther({ change }, async (weak) => {
       const error = await refusal(weak);
       assert.equal(error.code, 'CSP');
       assert.match(error.message, /the frame came without the policy that its file has/);
@@ -167,7 +140,7 @@ for (const [name, weaken] of Object.entries(WEAK))
 test('another worker than the one that was built is not given to the frame', async () => {
   const [worker] = site.manifest.workers;
   const change = (path, bytes) => (path === worker ? `${bytes};postMessage('mine')` : bytes);
-  await elsewhere({ change }, async (tampered) => {
+  await onOther({ change }, async (tampered) => {
     const error = await refusal(tampered);
     assert.equal(error.code, 'INTEGRITY');
     assert.ok(error.where.endsWith(worker));
@@ -178,7 +151,7 @@ test('a page whose policy has no room for the frame says so at once', async () =
   const pagePolicy = strictPolicy({ frames: "'none'" });
   const { workers, frame } = site.manifest;
   const headers = (path) => headersOf(path, { workers, frame, pagePolicy });
-  await elsewhere({ headers }, async (narrow) => {
+  await onOther({ headers }, async (narrow) => {
     const error = await refusal(narrow);
     assert.equal(error.code, 'CSP');
     assert.match(error.message, /frame-src needs http/);
@@ -215,10 +188,10 @@ test('a frame that is gone ends its runs, and the next run gets a new one', asyn
 });
 
 test('the frame starts nothing for a page of another site', async () => {
-  await elsewhere({}, async (plain) => {
+  await onOther({}, async (plain) => {
     const { page, close } = await openPage(browser, site);
     // From a server without frame-ancestors, in a page that may frame it: another port is another origin.
-    await elsewhere({}, async (other) => {
+    await onOther({}, async (other) => {
       await page.goto(`${other.url}page.html`);
       const answered = await page.evaluate(
         (address) =>

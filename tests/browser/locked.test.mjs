@@ -1,14 +1,13 @@
 // What the worker must not be able to do, and that it refuses to start when nothing stops it.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { headersOf } from '../../harness/server/policies.mjs';
 import { KEPT } from '../../web/lockdown.js';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { makeSite, onEngines, openPage } from './browser.mjs';
+import { elsewhere, makeSite, onEngines, openPage } from './browser.mjs';
 
 let site;
 let runtime;
@@ -89,32 +88,17 @@ onEngines(
 );
 
 /** The same folder from a server that gives the worker another policy. */
-async function withWorkerPolicy(policy, body) {
-  const server = createServer((request, response) => {
-    const path = String(request.url).split('?')[0].slice(1);
-    let bytes;
-    try {
-      bytes = readFileSync(join(site.root, path));
-    } catch {
-      response.writeHead(404).end();
-      return;
-    }
-    const headers = headersOf(path, { workers: site.manifest.workers });
-    if (site.manifest.workers.includes(path)) {
-      delete headers['Content-Security-Policy'];
-      if (policy) headers['Content-Security-Policy'] = policy;
-    }
-    response.writeHead(200, headers).end(bytes);
-  });
-  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
-  try {
-    return await body({ url: `http://localhost:${/** @type {any} */ (server.address()).port}/` });
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
+function withWorkerPolicy(policy, body) {
+  const { workers } = site.manifest;
+  const headers = (path) => {
+    const { [CSP]: usual, ...rest } = headersOf(path, { workers });
+    const own = workers.includes(path) ? policy : usual;
+    return own ? { ...rest, [CSP]: own } : rest;
+  };
+  return elsewhere(site, { headers }, body);
 }
 
+const CSP = 'Content-Security-Policy';
 const WEAK = {
   'no policy at all': null,
   'the literal page policy and eval': "default-src 'self'; script-src 'self' 'unsafe-eval'",
