@@ -102,6 +102,7 @@ const CSP = 'Content-Security-Policy';
 const WEAK = {
   'no policy at all': null,
   'the literal page policy and eval': "default-src 'self'; script-src 'self' 'unsafe-eval'",
+  'a policy that allows eval': "default-src 'none'; script-src 'wasm-unsafe-eval' 'unsafe-eval'",
   'a policy that allows connections':
     "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self'",
   "a policy with 'self' for scripts": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'",
@@ -121,7 +122,7 @@ for (const [name, policy] of Object.entries(WEAK)) {
         );
         assert.ok(error, 'load must fail');
         assert.equal(error.isOurs, true);
-        assert.equal(error.code, 'CSP');
+        assert.equal(error?.code, 'CSP');
         assert.match(
           error.message,
           /Content-Security-Policy: default-src 'none'; script-src 'wasm-unsafe-eval'/,
@@ -133,6 +134,22 @@ for (const [name, policy] of Object.entries(WEAK)) {
   );
 }
 
+onEngines('a browser that does not let a name go gets no model', async ({ browser }) => {
+  const worker = join(site.root, site.manifest.workers[0]);
+  const original = readFileSync(worker);
+  const stuck = "Object.defineProperty(self, 'navigator', { value: navigator });\n";
+  writeFileSync(worker, Buffer.concat([Buffer.from(stuck), original]));
+  const { page, close } = await openPage(browser, site);
+  try {
+    const error = await page.evaluate(() => caught(wasmai.load('./models/stub.wai')));
+    assert.equal(error?.code, 'INTERNAL');
+    assert.match(error.message, /does not let navigator be removed/);
+  } finally {
+    writeFileSync(worker, original);
+    await close();
+  }
+});
+
 onEngines('a policy without wasm is named too', async ({ browser }) => {
   await withWorkerPolicy("default-src 'none'", async (strict) => {
     const { page, close } = await openPage(browser, strict);
@@ -140,7 +157,7 @@ onEngines('a policy without wasm is named too', async ({ browser }) => {
       (address) => caught(wasmai.load(address)),
       `./${site.manifest.packages['models/stub.wai'].file}`,
     );
-    assert.equal(error.code, 'CSP');
+    assert.equal(error?.code, 'CSP');
     assert.match(error.message, /wasm-unsafe-eval/);
     await close();
   });
@@ -151,7 +168,7 @@ onEngines('the page itself cannot compile wasm under the literal policy', async 
   const error = await page.evaluate(() =>
     caught(wasmai.load('./models/stub.wai', { isolation: 'none' })),
   );
-  assert.equal(error.code, 'CSP');
+  assert.equal(error?.code, 'CSP');
   await close();
 });
 
@@ -182,7 +199,7 @@ onEngines(
         (bytes) => caught(wasmai.load(new Uint8Array(bytes))),
         [...stubPackage({ extra: 128 })],
       );
-      assert.equal(unpinned.code, 'INTEGRITY');
+      assert.equal(unpinned?.code, 'INTEGRITY');
     } finally {
       await close();
       await strict.close();

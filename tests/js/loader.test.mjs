@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import wabt from 'wabt';
 import { buildDist } from '../../harness/dist.mjs';
 import { seal, stubPackage, writeStubRuntime } from './stub.mjs';
 
@@ -133,6 +134,48 @@ test('a runtime that lies about its tensors is caught before its memory is read'
   const refused = await failure(stubPackage({ mode: 2 }));
   assert.equal(refused?.code, 'UNSUPPORTED');
   assert.match(refused.message, /^stub node: failed because/);
+});
+
+test('a runtime that imports more than its memory is refused', async () => {
+  const tools = await wabt();
+  const text = '(module (import "env" "memory" (memory 1)) (import "env" "fetch" (func)))';
+  const runtime = join(folder, 'importing.wasm');
+  writeFileSync(runtime, tools.parseWat('importing.wat', text).toBinary({}).buffer);
+  await buildDist({ out: join(folder, 'importing'), runtime });
+  const { load } = await import(pathToFileURL(join(folder, 'importing/wasmai.js')).href);
+  await assert.rejects(load(stubPackage()), { code: 'INTEGRITY', message: /imports env\.fetch/ });
+});
+
+test('the memory is what the certificate states, and cannot grow', async () => {
+  const Native = WebAssembly.Memory;
+  /** @type {WebAssembly.Memory[]} */
+  const made = [];
+  WebAssembly.Memory = /** @type {any} */ (
+    new Proxy(Native, {
+      construct(target, args) {
+        made.push(Reflect.construct(target, args));
+        return made[made.length - 1];
+      },
+    })
+  );
+  try {
+    const session = await wasmai.load(stubPackage({ peakSize: 3 * 65536 }));
+    assert.equal(made.length, 1);
+    assert.equal(made[0].buffer.byteLength, 3 * 65536);
+    assert.throws(() => made[0].grow(1), RangeError);
+    await session.close();
+  } finally {
+    WebAssembly.Memory = Native;
+  }
+});
+
+test('MAX_HEAP_SIZE of the build holds at load, whatever the page asks for', async () => {
+  const runtime = await writeStubRuntime(join(folder, 'runtime.wasm'));
+  await buildDist({ out: join(folder, 'capped'), runtime, maxHeapMB: 1 });
+  const { load } = await import(pathToFileURL(join(folder, 'capped/wasmai.js')).href);
+  const large = stubPackage({ peakSize: 2 << 20 });
+  await assert.rejects(load(large, { maxHeapMB: 64 }), { code: 'LIMIT', message: /2 MiB.*1 MiB/ });
+  await (await load(stubPackage(), { maxHeapMB: 64 })).close();
 });
 
 test('a certificate too small for its own package is refused, not trusted', async () => {

@@ -1,9 +1,10 @@
 ;; A runtime with the interface of core/wasm/glue.c and no model: y = 2 x, four
 ;; floats. It misbehaves on demand, which a real runtime never does.
 ;;   first byte behind the head: 0 well, 1 trap in open, 2 refuse, 3 endless loop in open,
-;;     4 input outside memory, 5 size unlike dims, 6 name outside memory, 7 unknown dtype
+;;     4 input outside memory, 5 size outside memory, 6 name outside memory, 7 unknown dtype,
+;;     8 size unlike dims, 9 more dims than there can be
 ;;   x[0]: -1 trap, -2 endless loop, -3 fail with a diagnosis, -4 work for x[1] million turns,
-;;     -5 answer with the count of runs of this instance
+;;     -5 answer with the count of runs of this instance, -6 answer with more than there is room for
 ;;   carry: y to x, as the table behind the slots says
 (module
   (import "env" "memory" (memory 1 65536))
@@ -47,6 +48,8 @@
     (if (i32.eq (local.get $mode) (i32.const 5)) (then (i32.store (i32.const 1088) (i32.const 0x00ffffff))))
     (if (i32.eq (local.get $mode) (i32.const 6)) (then (i32.store (i32.const 1036) (i32.const 0xffffffff))))
     (if (i32.eq (local.get $mode) (i32.const 7)) (then (i32.store (i32.const 1044) (i32.const 99))))
+    (if (i32.eq (local.get $mode) (i32.const 8)) (then (i32.store (i32.const 1088) (i32.const 8))))
+    (if (i32.eq (local.get $mode) (i32.const 9)) (then (i32.store (i32.const 1048) (i32.const 9))))
     (i32.const 0))
   (func (export "wai_glue_harden") (param i32 i32 i32) (result i32) (i32.const 0))
   (func (export "wai_glue_wipe") (result i32) (i32.const 0))
@@ -64,6 +67,7 @@
     (if (f32.eq (local.get $what) (f32.const -1)) (then (unreachable)))
     (if (f32.eq (local.get $what) (f32.const -2)) (then (call $forever)))
     (if (f32.eq (local.get $what) (f32.const -3)) (then (return (i32.const 8))))
+    (if (f32.eq (local.get $what) (f32.const -6)) (then (i32.store (i32.const 1172) (i32.const 0x00ffffff))))
     (if (f32.eq (local.get $what) (f32.const -4)) (then
       (local.set $i (i32.mul (i32.trunc_f32_u (f32.load (i32.const 4100))) (i32.const 1000000)))
       (loop $turn

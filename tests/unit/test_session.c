@@ -114,6 +114,22 @@ static void test_limit(void **state) {
     wai_package_free(package);
 }
 
+/* Weights packed for other kernels would be read wrongly, and past their end. */
+static void test_layout(void **state) {
+    (void)state;
+    wai_package *package = gather_package();
+    wai_bytes bytes = wai_package_bytes(package);
+    uint8_t *changed = unit_copy(bytes.data, bytes.size);
+    changed[8] ^= 1;
+    wai_session *session;
+    wai_diag diag;
+    assert_int_equal(wai_session_open(&session, (wai_bytes){changed, bytes.size}, NULL, &diag),
+                     WAI_ERR_UNSUPPORTED);
+    assert_non_null(strstr(diag.message, "layout"));
+    free(changed);
+    wai_package_free(package);
+}
+
 /* ---- run allocates nothing: the real model under a sealed allocator ---- */
 
 static bool sealed;
@@ -210,6 +226,7 @@ int main(void) {
         cmocka_unit_test(test_two_sessions_share_nothing),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_layout),
         cmocka_unit_test(test_run_allocates_nothing),
         cmocka_unit_test(test_compile_copies_weights_once),
     };

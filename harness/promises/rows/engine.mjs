@@ -1,0 +1,130 @@
+// What the loader believes of the wasm, which a hostile model may have taken over: nothing.
+const BELIEVED =
+  'The loader believes no pointer, size, name or dims that come out of the wasm or the worker.';
+const IMPORTS = 'A runtime that imports more than its memory is refused.';
+const FEEDS = 'A wrong input is refused by name before a byte of it is copied.';
+const LOADER = 'tests/js/loader.test.mjs';
+const UNTRUSTED = 'tests/js/untrusted.test.mjs';
+const LIES = 'a runtime that lies about its tensors is caught before its memory is read';
+
+/** @type {import('../rows.mjs').Row[]} */
+export default [
+  {
+    name: 'imports-at-load',
+    promise: IMPORTS,
+    file: 'web/engine.js',
+    find: "if (from === 'env' && name === 'memory' && kind === 'memory') continue;",
+    replace: 'continue;',
+    test: LOADER,
+    fails: 'a runtime that imports more than its memory is refused',
+  },
+  {
+    name: 'imports-at-build',
+    promise: IMPORTS,
+    file: 'core/wasm/imports.txt',
+    find: 'env.memory',
+    replace: 'env.memory\nenv.fetch',
+    test: 'tests/rules/wasm.test.mjs',
+    fails: 'runtime-simd.wasm imports and exports what core/wasm says',
+    builds: [],
+  },
+  {
+    name: 'io-range',
+    promise: BELIEVED,
+    file: 'web/engine.js',
+    find: 'if (size > total || pointer > total - size) {',
+    replace: 'if (false) {',
+    test: LOADER,
+    fails: LIES,
+  },
+  {
+    name: 'io-size',
+    promise: BELIEVED,
+    file: 'web/engine.js',
+    find: 'if (dims.reduce((product, dim) => product * dim, row.size) !== size) {',
+    replace: 'if (false) {',
+    test: UNTRUSTED,
+    fails: 'a tensor that the runtime describes wrongly is not one',
+  },
+  {
+    name: 'io-dtype',
+    promise: BELIEVED,
+    file: 'web/engine.js',
+    find: 'if (!row || rank > MAX_RANK)',
+    replace: 'if (false)',
+    test: UNTRUSTED,
+    fails: 'a tensor that the runtime describes wrongly is not one',
+  },
+  {
+    name: 'io-output-size',
+    promise: BELIEVED,
+    file: 'web/engine.js',
+    find: 'if (bytes > size) {',
+    replace: 'if (false) {',
+    test: UNTRUSTED,
+    fails: 'an output that the runtime makes larger than its place is not read',
+  },
+  {
+    name: 'worker-slots',
+    promise: BELIEVED,
+    file: 'web/tensors.js',
+    find: "if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();",
+    replace: '',
+    test: UNTRUSTED,
+    fails: 'slots, answers and errors that a worker says are checked and made anew',
+  },
+  {
+    name: 'worker-answers',
+    promise: BELIEVED,
+    file: 'web/tensors.js',
+    find: '!described ||',
+    replace: '',
+    test: UNTRUSTED,
+    fails: 'slots, answers and errors that a worker says are checked and made anew',
+  },
+  {
+    name: 'worker-errors',
+    promise: BELIEVED,
+    file: 'web/errors.js',
+    find: "const code = CODES.has(data?.code) ? data.code : 'INTERNAL';",
+    replace: 'const code = data?.code;',
+    test: UNTRUSTED,
+    fails: 'slots, answers and errors that a worker says are checked and made anew',
+  },
+  {
+    name: 'feed-dims',
+    promise: FEEDS,
+    file: 'web/tensors.js',
+    find: 'if (feed.dtype !== slot.dtype || !dimsFit(slot, feed.dims))',
+    replace: 'if (feed.dtype !== slot.dtype)',
+    test: UNTRUSTED,
+    fails: 'feeds are refused in the page, before they are copied for the worker',
+  },
+  {
+    name: 'feed-dtype',
+    promise: FEEDS,
+    file: 'web/tensors.js',
+    find: 'if (feed.dtype !== slot.dtype || !dimsFit(slot, feed.dims))',
+    replace: 'if (!dimsFit(slot, feed.dims))',
+    test: 'tests/reject/package.test.mjs',
+    fails: 'feeds of a wrong name, dtype, length or shape are refused before anything runs',
+  },
+  {
+    name: 'feed-length',
+    promise: FEEDS,
+    file: 'web/tensors.js',
+    find: 'if (feed.length !== count)',
+    replace: 'if (false)',
+    test: 'tests/reject/package.test.mjs',
+    fails: 'feeds of a wrong name, dtype, length or shape are refused before anything runs',
+  },
+  {
+    name: 'feed-engine',
+    promise: FEEDS,
+    file: 'web/engine.js',
+    find: 'if (feed.data.byteLength !== bytes)',
+    replace: 'if (false)',
+    test: UNTRUSTED,
+    fails: 'a request that the worker must not obey is refused by the engine itself',
+  },
+];

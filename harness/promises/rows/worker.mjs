@@ -1,0 +1,98 @@
+// The worker: its own policy, proved at start, and what it deletes before wasm comes in.
+const POLICY =
+  'A worker file that is served without its own policy lets no model in, and names the header.';
+const LOCKED = 'A model can reach no network, no storage and no other page or worker.';
+const PAGE = 'The page can compile no WebAssembly, and its policy starts no other worker.';
+const BROWSER = 'tests/browser/locked.test.mjs';
+const STRICT =
+  'a strict page (Trusted Types, exact worker-src) runs, and its policy makes no other worker (chromium)';
+
+/** @param {string} served */
+const refused = (served) =>
+  `a worker served with ${served} refuses to start and names the header (chromium)`;
+
+/** @type {import('../rows.mjs').Row[]} */
+export default [
+  {
+    name: 'canary-eval',
+    promise: POLICY,
+    file: 'web/lockdown.js',
+    find: "globalThis.eval('0');",
+    replace: 'throw 0;',
+    test: BROWSER,
+    fails: refused('a policy that allows eval'),
+  },
+  {
+    name: 'canary-fetch',
+    promise: POLICY,
+    file: 'web/lockdown.js',
+    find: 'fetch(self.location.href).then(() => true)',
+    replace: 'Promise.reject()',
+    test: BROWSER,
+    fails: refused('a policy that allows connections'),
+  },
+  {
+    name: 'canary-import-data',
+    promise: POLICY,
+    file: 'web/lockdown.js',
+    find: "importSource('data:text/javascript,').then(() => true)",
+    replace: 'Promise.reject()',
+    test: BROWSER,
+    fails: refused('a policy with data: for scripts'),
+  },
+  {
+    name: 'canary-import-self',
+    promise: POLICY,
+    file: 'web/lockdown.js',
+    find: 'importSource(self.location.href).then(() => true)',
+    replace: 'Promise.reject()',
+    test: BROWSER,
+    fails: refused("a policy with 'self' for scripts"),
+  },
+  {
+    name: 'lockdown',
+    promise: LOCKED,
+    file: 'web/worker.js',
+    find: 'lockDown();',
+    replace: '',
+    test: BROWSER,
+    fails: 'the locked worker can neither fetch, import, eval, store nor talk to others (chromium)',
+  },
+  {
+    name: 'lockdown-prototypes',
+    promise: LOCKED,
+    file: 'web/lockdown.js',
+    find: 'owner = Object.getPrototypeOf(owner))',
+    replace: 'owner = null)',
+    test: BROWSER,
+    fails: 'the locked worker can neither fetch, import, eval, store nor talk to others (chromium)',
+  },
+  {
+    name: 'lockdown-looks-again',
+    promise: LOCKED,
+    file: 'web/lockdown.js',
+    find: 'if (left.length > 0) {',
+    replace: 'if (false) {',
+    test: BROWSER,
+    fails: 'a browser that does not let a name go gets no model (chromium)',
+  },
+  {
+    name: 'page-policy-wasm',
+    promise: PAGE,
+    file: 'harness/server/policies.mjs',
+    find: "\"default-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'\"",
+    replace:
+      "\"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src 'self'\"",
+    test: BROWSER,
+    fails: 'the page itself cannot compile wasm under the literal policy (chromium)',
+  },
+  {
+    name: 'page-trusted-types',
+    promise: PAGE,
+    file: 'harness/server/policies.mjs',
+    find: '"require-trusted-types-for \'script\'",\n    `trusted-types ${',
+    replace: '`trusted-types ${',
+    test: BROWSER,
+    fails: STRICT,
+  },
+];
