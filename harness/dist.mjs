@@ -7,9 +7,10 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import { pagesOf } from '../web/certificate.js';
+import { encryptedFor, pagesOf } from '../web/certificate.js';
 import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
+import { decryptPackage, encryptPackage } from './encryption.mjs';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { framePage } from './frame_page.mjs';
 import { runtimeForPackages } from './model_runtime.mjs';
@@ -69,6 +70,7 @@ function hashedName(file, bytes) {
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
  * @property {{ key: import('node:crypto').KeyObject, version?: number } | null} [sign]  manifest and packages;
  *   without it a package keeps the signature that is beside it
+ * @property {Uint8Array | null} [encrypt]  the key that packages are encrypted with
  * @property {string} [runtime]      another runtime wasm (tests)
  * @property {(text: string) => void} [onStep]
  * @property {(text: string) => void} [onNote]   what did not go as asked, and why
@@ -82,6 +84,7 @@ export async function buildDist(options) {
     secure = false,
     demo = false,
     sign = null,
+    encrypt = null,
     maxHeapMB = DEFAULT_CAP_MB,
     onStep = () => {},
   } = options;
@@ -102,7 +105,7 @@ export async function buildDist(options) {
   /** @type {Map<string, Uint8Array>} */
   const toSign = new Map();
   for (const model of models) {
-    const { bytes, head } = await readPackageFile(model, maxHeapMB);
+    const { bytes, given, plain, head } = await readModel(model, maxHeapMB, encrypt);
     const name = `models/${safeName(basename(model))}`;
     if (packages[name])
       throw new WasmAIError(
@@ -113,9 +116,11 @@ export async function buildDist(options) {
     const file = hashedName(name, bytes);
     packages[name] = { file, sha384: sha384(bytes), head };
     put(file, bytes);
-    contents.set(model, bytes);
+    contents.set(model, plain);
     toSign.set(file, bytes);
-    const signature = sign ? null : await companion(bytes, `${model}.jws`, basename(name));
+    // What is encrypted here has other bytes than what was signed.
+    const signature =
+      sign || bytes !== given ? null : await companion(bytes, `${model}.jws`, basename(name));
     if (signature) put(`${file}.jws`, signature);
   }
   const chosen = await chooseRuntime(options, contents, hardened ? ['hardening'] : []);
@@ -285,14 +290,18 @@ async function readMetered(options, path) {
 }
 
 /**
- * A package and the digest of its head, after the checks that the loader will make.
- * @param {string} path
+ * A package after the checks that the loader will make: `bytes` as they are shipped, `plain` as
+ * they are run, and the digest of the head where it is to be seen.
+ * @param {string} path @param {number} maxHeapMB @param {Uint8Array | null} key to encrypt it with
  */
-export async function readPackageFile(path, maxHeapMB = DEFAULT_CAP_MB) {
-  const bytes = await readBytes(path);
-  const { certificate, head } = await checkPackage(bytes, path);
+async function readModel(path, maxHeapMB, key) {
+  const given = await readBytes(path);
+  const isEncrypted = key !== null && encryptedFor(given) !== null;
+  const plain = isEncrypted ? await decryptPackage(given, key, path) : given;
+  const { certificate, head } = await checkPackage(plain, path);
   pagesOf(certificate, maxHeapMB, path);
-  return { bytes, head };
+  if (key === null || isEncrypted) return { bytes: given, given, plain, head: key ? null : head };
+  return { bytes: encryptPackage(plain, key), given, plain, head: null };
 }
 
 /** One classic script: no imports, nothing on the global scope. */

@@ -6,6 +6,7 @@ import { checkDims, dimMap } from './dims.mjs';
 import { measure } from './fuel.mjs';
 import { countOps } from './graph_text.mjs';
 
+export { decryptPackage, encryptPackage } from './encryption.mjs';
 export { signPackage } from './signing.mjs';
 export { WasmAIError };
 
@@ -38,7 +39,12 @@ export { WasmAIError };
  */
 
 const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB', 'maxIterations'];
-const LATER_OPTIONS = ['calibrate', 'encrypt'];
+const LATER_OPTIONS = ['calibrate'];
+/** Options of the command that have functions of their own here. */
+const ELSEWHERE = {
+  sign: 'sign the bytes with signPackage(bytes, { key, name })',
+  encrypt: 'encrypt the bytes with encryptPackage(bytes, key)',
+};
 
 /**
  * Compile one ONNX model to a package. Throws WasmAIError.
@@ -104,13 +110,7 @@ function checkOptions(options) {
   }
   for (const key of Object.keys(options)) {
     if (KNOWN_OPTIONS.includes(key) || options[key] === undefined) continue;
-    if (key === 'sign') {
-      throw new WasmAIError(
-        'UNSUPPORTED',
-        key,
-        'sign the bytes with signPackage(bytes, { key, name })',
-      );
-    }
+    if (Object.hasOwn(ELSEWHERE, key)) throw new WasmAIError('UNSUPPORTED', key, ELSEWHERE[key]);
     if (LATER_OPTIONS.includes(key)) {
       throw new WasmAIError('UNSUPPORTED', key, 'not in this version; leave the option out');
     }

@@ -2,10 +2,10 @@
 // outputs of a package, and receipts (web/receipt.js).
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { sectionOf } from '../web/certificate.js';
+import { GOLDEN_SECTION, sectionOf } from '../web/certificate.js';
 import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
-import { GOLDEN_SECTION, readGolden, testGolden } from '../web/golden.js';
+import { readGolden, testGolden } from '../web/golden.js';
 import { describeTensors } from '../web/receipt.js';
 import { METERED } from './fuel.mjs';
 

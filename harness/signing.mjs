@@ -10,7 +10,7 @@ import {
 } from 'node:crypto';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { DIGEST_SIZE, hex, readCertificate } from '../web/certificate.js';
+import { DIGEST_SIZE, encryptedFor, hex, readCertificate } from '../web/certificate.js';
 import { WasmAIError } from '../web/errors.js';
 import {
   ALGORITHM,
@@ -48,12 +48,20 @@ export async function makeKeys(name) {
   const base = name.replace(/(\.pub)?\.pem$/, '');
   const [privateFile, publicFile] = [`${base}.pem`, `${base}.pub.pem`];
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const secret = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  await writeKeyFiles([
+    { file: privateFile, text: secret, secret: true },
+    { file: publicFile, text: String(publicKey.export({ type: 'spki', format: 'pem' })) },
+  ]);
+  return { privateFile, publicFile, keyId: keyIdOf(publicKey) };
+}
+
+/** All of them or none, and never over a file. @param {{ file: string, text: string, secret?: boolean }[]} files */
+export async function writeKeyFiles(files) {
   const written = [];
   try {
-    for (const [file, text, mode] of /** @type {[string, string, number][]} */ ([
-      [privateFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), PRIVATE_MODE],
-      [publicFile, publicKey.export({ type: 'spki', format: 'pem' }), 0o644],
-    ])) {
+    for (const { file, text, secret } of files) {
+      const mode = secret ? PRIVATE_MODE : 0o644;
       await writeFile(file, text, { flag: 'wx', mode }).catch((error) => {
         if (error.code !== 'EEXIST') throw fileError(file, error, 'write');
         throw bad(file, 'is there already, and a key is never overwritten: choose a name with -o');
@@ -64,14 +72,18 @@ export async function makeKeys(name) {
     for (const file of written) await rm(file, { force: true });
     throw error;
   }
-  return { privateFile, publicFile, keyId: keyIdOf(publicKey) };
+}
+
+/** @param {string} file of a secret @param {import('node:fs').Stats} stats @param {(note: string) => void} [onNote] */
+export function warnOfReaders(file, { mode }, onNote) {
+  if (process.platform !== 'win32' && mode & 0o077)
+    onNote?.(`note: other users can read ${file}; \`chmod 600 ${file}\` changes that`);
 }
 
 /** @param {string} file @param {(note: string) => void} [onNote] @returns {Promise<KeyObject>} */
-export async function readPrivateKey(file, onNote = () => {}) {
+export async function readPrivateKey(file, onNote) {
   const key = privateKeyOf(Buffer.from(await readBytes(file)).toString('latin1'), file);
-  if (process.platform !== 'win32' && (await stat(file)).mode & 0o077)
-    onNote(`note: other users can read ${file}; \`chmod 600 ${file}\` changes that`);
+  warnOfReaders(file, await stat(file), onNote);
   return key;
 }
 
@@ -123,9 +135,9 @@ export const versionOfNow = (now = new Date()) =>
 /** What the signature of this file is for. @param {string} path */
 export const nameToSign = (path) => signedName(basename(path));
 
-/** The digest that a package says its head has. @param {Uint8Array} bytes @param {Claims['kind']} kind @param {string} where */
+/** The digest that a package says its head has; null where none is shown. @param {Uint8Array} bytes @param {Claims['kind']} kind @param {string} where */
 function headOf(bytes, kind, where) {
-  if (kind !== 'package') return null;
+  if (kind !== 'package' || encryptedFor(bytes) !== null) return null;
   const { headSize } = readCertificate(bytes, where);
   return hex(bytes.subarray(headSize - DIGEST_SIZE, headSize));
 }

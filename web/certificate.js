@@ -11,9 +11,14 @@ import { WasmAIError } from './errors.js';
 export const HEADER_SIZE = 152;
 export const DIGEST_SIZE = 48;
 export const CHUNK_SIZE = 262144;
+/** Of an encrypted package: bytes of a record (RFC 8188, web/records.js). */
+export const RECORD_SIZE = 65536;
 const ALIGN = 64;
 const TABLE_AT = 128;
 const ENTRY_SIZE = 24;
+/** Where the first section begins, which is where the head ends. */
+const HEAD_END_AT = TABLE_AT + 8;
+export const GOLDEN_SECTION = 7;
 /** More sections than any package has. */
 const MAX_TABLE = 4096;
 export const PAGE_SIZE = 65536;
@@ -44,6 +49,14 @@ const LOOKALIKES = [
 export function readCertificate(bytes, where) {
   const bad = (/** @type {string} */ message) => new WasmAIError('MALFORMED', where, message);
   if (bytes.length === 0) throw bad('the file is empty');
+  const keyId = encryptedFor(bytes);
+  if (keyId) {
+    throw new WasmAIError(
+      'ARGUMENT',
+      where,
+      `this package is encrypted, for key ${keyId}: give that key (load: decryptionKey; wasm-ai: --decrypt, build: --encrypt)`,
+    );
+  }
   if (bytes[0] !== 0x57 || bytes[1] !== 0x41 || bytes[2] !== 0x49 || bytes[3] !== 0x1a) {
     const start = String.fromCharCode(...bytes.subarray(0, 64));
     const known = LOOKALIKES.find(([pattern]) => pattern.test(start));
@@ -72,7 +85,7 @@ export function readCertificate(bytes, where) {
   };
   const certificate = {
     packageSize: wide(16, 'package size'),
-    headSize: wide(136, 'head size'),
+    headSize: wide(HEAD_END_AT, 'head size'),
     arenaSize: wide(24, 'arena size'),
     stateSize: wide(32, 'state size'),
     peakSize: wide(40, 'peak size'),
@@ -94,6 +107,15 @@ export function readCertificate(bytes, where) {
   return Object.freeze(certificate);
 }
 
+/**
+ * The id of the key that an encrypted package is for, from the header of its records; null of
+ * anything else. @param {Uint8Array} bytes
+ */
+export function encryptedFor(bytes) {
+  const id = String.fromCharCode(...bytes.subarray(20, 45));
+  return /^\x18wasm-ai:[0-9a-f]{16}$/.test(id) ? id.slice(1) : null;
+}
+
 /** How many chunks follow the head. @param {Pick<Certificate, 'packageSize' | 'headSize'>} certificate */
 export function chunkCount({ packageSize, headSize }) {
   return Math.ceil((packageSize - headSize) / CHUNK_SIZE);
@@ -113,6 +135,21 @@ export function sectionOf(pack, kind) {
     return offset + size <= pack.length ? pack.slice(offset, offset + size) : null;
   }
   return null;
+}
+
+/**
+ * What a session has to know of a checked package once its bytes are elsewhere: the certificate's
+ * bytes, the digest of the head, and the golden outputs. All that a page gets of an encrypted one.
+ * @param {Uint8Array} pack
+ */
+export function aboutOf(pack) {
+  const view = new DataView(pack.buffer, pack.byteOffset, HEADER_SIZE);
+  const end = Number(view.getBigUint64(HEAD_END_AT, true));
+  return {
+    header: pack.slice(0, HEADER_SIZE),
+    head: hex(pack.subarray(end - DIGEST_SIZE, end)),
+    golden: sectionOf(pack, GOLDEN_SECTION),
+  };
 }
 
 /**

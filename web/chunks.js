@@ -5,21 +5,13 @@
  */
 import { CHUNK_SIZE, chunkCount, DIGEST_SIZE, hex, readCertificate } from './certificate.js';
 import { WasmAIError } from './errors.js';
+import { subtleFor } from './subtle.js';
 
 /** @typedef {import('./wasmai.d.ts').Certificate} Certificate */
 
-/** Taken when this file is read: the worker's lock-down removes the name. */
-const subtle = globalThis.crypto?.subtle;
-
 /** @param {Uint8Array<ArrayBuffer>} bytes @param {string} where */
 export async function sha384Of(bytes, where) {
-  if (!subtle) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      where,
-      'the hashes cannot be checked here: crypto.subtle needs a secure context (https, or localhost)',
-    );
-  }
+  const subtle = subtleFor(where, 'hashes cannot be checked');
   return hex(new Uint8Array(await subtle.digest('SHA-384', bytes)));
 }
 

@@ -1,11 +1,14 @@
 /**
  * All that runs in the window of the sandboxed frame: it starts and ends workers, and passes each
- * one a port on which it and the page talk. No message of theirs comes through here.
+ * one a port on which it and the page talk. Of their messages only encrypted packages come through
+ * here, which it decrypts for the worker: it has crypto.subtle in every engine, the worker has not.
  *
  * An opaque origin may start no worker from an address, so the source comes from the page, which
  * has checked its hash, and becomes a blob: of this document. That is the only place where blob:
  * is allowed (README.md). Wasm does not run here: a window has WebRTC, which no policy stops.
  */
+
+import { decrypted } from './encryption.js';
 
 const scope = /** @type {any} */ (globalThis);
 
@@ -20,7 +23,16 @@ addEventListener(
     });
     /** @type {Map<number, Worker>} */
     const workers = new Map();
-    control.onmessage = ({ data: { op, id }, ports: [port] }) => {
+    control.onmessage = ({ data: { op, id, request }, ports: [port] }) => {
+      if (op === 'decrypt') {
+        const { id: asked, pack, key, where } = request;
+        decrypted(pack, key, where).then((outcome) => {
+          const { plain } = outcome;
+          const transfer = plain ? [pack, plain.buffer] : [pack];
+          workers.get(id)?.postMessage({ id: asked, pack, ...outcome }, transfer);
+        });
+        return;
+      }
       if (op === 'end') {
         workers.get(id)?.terminate();
         workers.delete(id);

@@ -14,7 +14,6 @@ import { dtypeOfName, Tensor } from './tensors.js';
 /** `why` there are no cases. @typedef {{ seed: number, cases: GoldenCase[], why: string }} Golden */
 
 const VERSION = 1;
-export const GOLDEN_SECTION = 7;
 
 /**
  * @param {Uint8Array | null} section @param {readonly Slot[]} inputs @param {readonly Slot[]} outputs

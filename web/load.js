@@ -4,12 +4,11 @@
  */
 
 import { assets } from './assets.js';
-import { DIGEST_SIZE, hex, pagesOf, sectionOf } from './certificate.js';
 import { sha384Of } from './chunks.js';
+import { decryptionKeyOf } from './encryption.js';
 import { chooseVariant } from './engine.js';
 import { WasmAIError } from './errors.js';
 import { inFrame } from './framed.js';
-import { GOLDEN_SECTION } from './golden.js';
 import { inPage } from './places.js';
 import { receivePackage } from './receive.js';
 import { reserve } from './reserve.js';
@@ -20,12 +19,6 @@ import { readProof, signatureInfo, trustOf } from './signature.js';
 import { describeSource, inNode, openUrl } from './sources.js';
 
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
-
-/** Options that this release refuses, each with its reason: never ignored.
- * @type {Record<string, string>} */
-const LATER = {
-  decryptionKey: 'encrypted packages come with a later release',
-};
 
 const OPTIONS = [
   'isolation',
@@ -41,12 +34,13 @@ const OPTIONS = [
   'packageName',
   'signal',
   'onProgress',
-  ...Object.keys(LATER),
+  'decryptionKey',
 ];
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const { isolation, capMB, hardening, signal, onProgress, sha384, trust } = checkOptions(options);
+  const { isolation, capMB, hardening, signal, onProgress, sha384, trust, key } =
+    checkOptions(options);
   const variant = chooseVariant();
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
@@ -60,30 +54,31 @@ export async function load(source, options = {}) {
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
   try {
-    const { bytes, certificate, proof } = await receivePackage(origin, {
+    const { bytes, proof } = await receivePackage(origin, {
       capMB,
       signal,
       onProgress,
       proof: proofComing,
+      encrypted: key !== null,
     });
-    const total = certificate.packageSize;
+    const total = bytes.length;
     const runtime = await runtimeComing;
     if (signal?.aborted) throw abortedError(origin.where);
     onProgress({ loaded: total, total, phase: 'open' });
-    const pages = pagesOf(certificate, capMB, origin.where);
+    /** @type {import('./runners.js').Parts} */
     const parts = {
       runtime,
       pack: bytes.buffer,
-      pages,
+      key,
+      about: null,
+      capMB,
       where: origin.where,
       place,
       hardening,
     };
     const start = place ? startWorkerRunner : startDirectRunner;
-    const golden = sectionOf(bytes, GOLDEN_SECTION);
-    const { headSize } = certificate;
-    const head = hex(bytes.subarray(headSize - DIGEST_SIZE, headSize));
     const runner = await start(parts, signal, started);
+    const { certificate, head, golden } = /** @type {import('./runners.js').About} */ (parts.about);
     const facts = {
       variant,
       deterministic: true,
@@ -133,10 +128,6 @@ function checkOptions(options) {
     onProgress,
     sha384,
   } = options;
-  for (const [name, reason] of Object.entries(LATER)) {
-    if (options[/** @type {keyof LoadOptions} */ (name)] !== undefined)
-      throw new WasmAIError('UNSUPPORTED', name, reason);
-  }
   checkIsolation(isolation);
   // There is only the deterministic variant: `false` allows others and gets none.
   if (deterministic !== undefined && typeof deterministic !== 'boolean')
@@ -181,6 +172,7 @@ function checkOptions(options) {
     onProgress: report,
     sha384: sha384?.toLowerCase() ?? null,
     trust: trustOf(options),
+    key: decryptionKeyOf(options),
   };
 }
 

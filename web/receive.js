@@ -3,10 +3,10 @@
  * is pinned or signed before room is made for the rest, each chunk against the head as soon as it is
  * whole. The first bad one ends the download.
  */
-import { HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
+import { encryptedFor, HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
 import { ChunkChecks, checkHead, sha384Of, wrongSize } from './chunks.js';
 import { WasmAIError } from './errors.js';
-import { checkContent } from './jws.js';
+import { checkContent, signatureError } from './jws.js';
 import { abortedError } from './rpc.js';
 import { partsOf } from './sources.js';
 
@@ -19,13 +19,15 @@ import { partsOf } from './sources.js';
  * @property {AbortSignal | undefined} signal
  * @property {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
  * @property {Promise<Proof> | null} proof  of its signature: a bad one ends the download
+ * @property {boolean} encrypted  then it is checked as it is here, and what is in it where it is decrypted
  */
 
 /** @param {Source} source @param {Receiving} options */
 export async function receivePackage(source, options) {
   const { parts, refused } = await openSource(source, options);
   try {
-    return await receive(source, { ...options, parts, refused });
+    const take = options.encrypted ? receiveEncrypted : receive;
+    return await take(source, { ...options, parts, refused });
   } catch (error) {
     parts.cancel();
     throw error;
@@ -50,10 +52,9 @@ async function openSource({ where, open }, { signal, proof }) {
   return { parts: partsOf(opened, where), refused };
 }
 
-/**
- * @param {Source} source
- * @param {Receiving & { parts: import('./sources.js').Parts, refused: Promise<never> }} options
- */
+/** @typedef {Receiving & { parts: import('./sources.js').Parts, refused: Promise<never> }} Taking */
+
+/** @param {Source} source @param {Taking} options */
 async function receive(source, { capMB, onProgress, proof: proofComing, parts, refused }) {
   const { where } = source;
   const next = () => Promise.race([parts.next(), refused]);
@@ -70,7 +71,6 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
   if (proof) checkContent(proof.claims, { size, head: digest }, where);
   if (source.head && source.head !== digest) throw notPinned(where);
   const certificate = readCertificate(head, where);
-
   const bytes = allocate(size, where);
   bytes.set(head);
   const checks = new ChunkChecks(bytes, certificate, where);
@@ -92,7 +92,58 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
   await Promise.race([checks.end(), refused]);
   // Whoever pins the whole file pays for a second pass over it.
   if (source.sha384 && source.sha384 !== (await sha384Of(bytes, where))) throw notPinned(where);
-  return { bytes, certificate, proof };
+  return { bytes, proof };
+}
+
+/**
+ * An encrypted package shows no head: pins and signatures are of the whole file, checked at its end.
+ * AES-GCM finds damage even where there are none of them.
+ * @param {Source} source @param {Taking} options
+ */
+async function receiveEncrypted({ where, sha384 }, { capMB, onProgress, proof, parts, refused }) {
+  const claims = (await Promise.race([proof, refused]))?.claims;
+  const most = claims?.size ?? capMB * 1048576 * 1.01; // more than it can need, whatever is in it
+  /** @type {Uint8Array[]} */
+  const pieces = [];
+  let loaded = 0;
+  for (
+    let part = await Promise.race([parts.next(), refused]);
+    part;
+    part = await Promise.race([parts.next(), refused])
+  ) {
+    if (loaded === 0 && part[0] === 0x57 && part[1] === 0x41) throw notEncrypted(where);
+    pieces.push(part);
+    loaded += part.length;
+    if (loaded > most) {
+      const why = `there are more than the ${Math.floor(most)} bytes that `;
+      throw claims
+        ? signatureError(where, `${why}were signed: deploy package and signature together`)
+        : new WasmAIError('LIMIT', where, `${why}fit into the allowed memory: raise maxHeapMB`);
+    }
+    onProgress({ loaded, total: Math.max(loaded, claims?.size ?? 0), phase: 'download' });
+  }
+  onProgress({ loaded, total: loaded, phase: 'verify' });
+  const bytes = allocate(loaded, where);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  const digest = claims || sha384 ? await sha384Of(bytes, where) : null;
+  if (claims) checkContent(claims, { size: loaded, sha384: digest ?? '', head: null }, where);
+  if (sha384 && sha384 !== digest) throw notPinned(where);
+  if (encryptedFor(bytes) === null) throw notEncrypted(where);
+  return { bytes, proof: await proof };
+}
+
+/** @param {string} where */
+function notEncrypted(where) {
+  return new WasmAIError(
+    'INTEGRITY',
+    where,
+    'this is not an encrypted package, and a decryptionKey was given: it may have been replaced; ' +
+      'deploy the encrypted one, or leave decryptionKey out',
+  );
 }
 
 /** @param {string} where */

@@ -3,6 +3,8 @@
  * this process (Node and tests). A runner is used for one run at a time.
  */
 
+import { aboutOf, pagesOf, readCertificate } from './certificate.js';
+import { openEncrypted } from './encryption.js';
 import { openEngine } from './engine.js';
 import { errorFromData, WasmAIError } from './errors.js';
 import { reserve } from './reserve.js';
@@ -11,11 +13,19 @@ import { checkSlots } from './tensors.js';
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {import('./engine.js').Bytes} Bytes */
 
+/** @typedef {Omit<ReturnType<typeof import('./certificate.js').aboutOf>, 'header'> & { certificate: import('./wasmai.d.ts').Certificate }} About */
+
 /**
- * What a runner is made from, kept for making the next one. While a worker opens
- * the package, its bytes are with that worker and `pack` is null.
- * @typedef {{ runtime: Uint8Array<ArrayBuffer>, pack: ArrayBuffer | null, pages: number, where: string, place: import('./places.js').Place | null,
- *   hardening: import('./engine.js').Hardening | null }} Parts
+ * What a runner is made from, kept for making the next one.
+ * @typedef {object} Parts
+ * @property {Uint8Array<ArrayBuffer>} runtime
+ * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it
+ * @property {CryptoKey | null} key     of an encrypted package
+ * @property {About | null} about       known once a runner is there
+ * @property {number} capMB
+ * @property {string} where
+ * @property {import('./places.js').Place | null} place  null: no worker
+ * @property {import('./engine.js').Hardening | null} hardening
  */
 
 /** `carried`: of each input what was carried to it before the run, if that was to be shown.
@@ -41,17 +51,7 @@ export async function startWorkerRunner(parts, signal, started) {
   const place = /** @type {import('./places.js').Place} */ (parts.place);
   const client = await (started ?? reserve.take({ place, runtime }, signal));
   const opened = await client.during(signal, where, async () => {
-    const { pack, pages, hardening } = parts;
-    if (!pack)
-      throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
-    parts.pack = null;
-    const answer = await client.request('open', { pack, pages, hardening }, [pack]).finally(() => {
-      if (pack.byteLength > 0) parts.pack = pack; // it never left
-    });
-    if (!(answer.pack instanceof ArrayBuffer))
-      throw new WasmAIError('INTERNAL', where, 'the worker kept the package');
-    parts.pack = answer.pack;
-    if (answer.failed) throw errorFromData(answer.failed);
+    const answer = await openIn(client, parts);
     const inputs = checkSlots(answer.inputs, where);
     return { ...answer, inputs, outputs: checkSlots(answer.outputs, where) };
   });
@@ -85,11 +85,50 @@ async function letOthersRun() {
   turned = performance.now();
 }
 
+/** The package goes into the worker and comes back. @param {import('./rpc.js').WorkerClient} client @param {Parts} parts */
+async function openIn(client, parts) {
+  const { pack, key, hardening, where } = parts;
+  if (!pack)
+    throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
+  const lend = async (/** @type {string} */ op, /** @type {object} */ body) => {
+    parts.pack = null;
+    const answer = await client.request(op, { ...body, pack }, [pack]).finally(() => {
+      if (pack.byteLength > 0) parts.pack = pack; // it never left
+    });
+    if (!(answer.pack instanceof ArrayBuffer))
+      throw new WasmAIError('INTERNAL', where, 'the worker kept the package');
+    parts.pack = answer.pack;
+    return whole(answer);
+  };
+  if (!key) return lend('open', { pages: learn(parts, aboutOf(new Uint8Array(pack))), hardening });
+  const { about } = await lend('decrypt', { key, where });
+  return whole(await client.request('open', { pack: null, pages: learn(parts, about), hardening }));
+}
+
+/** @param {any} answer */
+function whole(answer) {
+  if (answer.failed) throw errorFromData(answer.failed);
+  return answer;
+}
+
+/**
+ * What the package says of itself, checked against the cap before there is any memory.
+ * @param {Parts} parts @param {ReturnType<typeof aboutOf>} about @returns {number} pages
+ */
+function learn(parts, { header, head, golden }) {
+  const certificate = readCertificate(header, parts.where);
+  parts.about = { certificate, head, golden };
+  return pagesOf(certificate, parts.capMB, parts.where);
+}
+
 /** @type {StartRunner} */
 export async function startDirectRunner(parts) {
-  const { pack, runtime, pages, hardening } = parts;
+  const { pack, runtime, key, hardening } = parts;
   if (!pack) throw new WasmAIError('STATE', parts.where, 'the package was lost: load it again');
-  const engine = openEngine({ runtime, pack: new Uint8Array(pack), pages, hardening });
+  const given = new Uint8Array(pack);
+  const plain = key ? (await openEncrypted(given, key, parts.where)).plain : given;
+  const pages = learn(parts, aboutOf(plain));
+  const engine = openEngine({ runtime, pack: plain, pages, hardening });
   /** @type {WasmAIError | null} */
   let failure = null;
   return {

@@ -13,6 +13,7 @@ import {
   signatureError,
 } from './jws.js';
 import { openUrl } from './sources.js';
+import { subtleFor } from './subtle.js';
 
 /** @typedef {import('./jws.js').Claims} Claims */
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
@@ -37,17 +38,7 @@ const noEd25519 = (/** @type {string} */ where, /** @type {unknown} */ cause) =>
     { cause },
   );
 
-function subtle(/** @type {string} */ where) {
-  const found = globalThis.crypto?.subtle;
-  if (!found) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      where,
-      'signatures cannot be checked here: crypto.subtle needs a secure context (https, or localhost)',
-    );
-  }
-  return found;
-}
+const subtle = (/** @type {string} */ where) => subtleFor(where, 'signatures cannot be checked');
 
 /**
  * The text of NAME.pub.pem, as `wasm-ai keygen` writes it -> a key for `load`.

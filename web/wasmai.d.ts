@@ -193,7 +193,10 @@ export interface LoadOptions {
    * for bytes and streams any.
    */
   packageName?: string;
-  /** Comes later. */
+  /**
+   * From `importDecryptionKey`, of a package that was encrypted (`wasm-ai compile --encrypt`): decrypted
+   * in the worker, never in the page. A package that is not encrypted is refused then.
+   */
   decryptionKey?: CryptoKey;
   signal?: AbortSignal;
   onProgress?(progress: Progress): void;
@@ -333,6 +336,12 @@ export interface Session {
  * Ed25519 (it needs Chromium 137, Firefox 129, Safari 17 or Node 20).
  */
 export function importPublicKey(pem: string): Promise<CryptoKey>;
+
+/**
+ * The text of a key as `wasm-ai keygen --encryption` writes it (a JWK), or its 32 bytes -> a key for
+ * `load`: for HKDF-SHA-256, not extractable. Forget the text afterwards.
+ */
+export function importDecryptionKey(key: string | BufferSource): Promise<CryptoKey>;
 
 /** Open a package. Its signature, if publicKey is given, and its digest are checked before anything is compiled. */
 export function load(

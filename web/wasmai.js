@@ -6,6 +6,7 @@
  *     await session.close();
  */
 
+export { importDecryptionKey } from './encryption.js';
 export { WasmAIError } from './errors.js';
 export { load } from './load.js';
 export { importPublicKey } from './signature.js';

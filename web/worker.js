@@ -1,9 +1,10 @@
 /**
  * The worker: the only place where a model runs. Built into one classic file,
  * served with its own policy or started in the sandboxed frame, under the frame's
- * (see lockdown.js). It answers four requests, one at a time, and never asks for anything:
+ * (see lockdown.js). It answers five requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'prepare', runtime }                  -> { id }
+ *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
  *   { id, op: 'open', pack, pages, hardening }      -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes }
@@ -12,6 +13,8 @@
  * Before any of them it says { ready: true }, or { error } and ends.
  */
 
+import { aboutOf } from './certificate.js';
+import { decrypted } from './encryption.js';
 import { compileRuntime, openEngine } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
 import { inFrame, lockDown, requirePolicy } from './lockdown.js';
@@ -29,25 +32,38 @@ let runtime = null;
 /** @type {ReturnType<typeof openEngine> | null} */
 let engine = null;
 
-/** @type {Record<string, (request: any) => void>} */
+/** A package that came encrypted, until it is opened. @type {Uint8Array | null} */
+let plain = null;
+
+/** It was decrypted, here or by the frame around this worker, or could not be. @param {any} outcome */
+function keep({ id, pack, plain: bytes, failed }) {
+  if (bytes) plain = /** @type {Uint8Array} */ (bytes);
+  post({ id, pack, ...(plain ? { about: aboutOf(plain) } : { failed }) }, [pack]);
+}
+
+/** @type {Record<string, (request: any) => void | Promise<void>>} */
 const requests = {
   prepare({ id, runtime: bytes }) {
     runtime = compileRuntime(bytes);
     post({ id });
+  },
+  async decrypt({ id, pack, key, where }) {
+    keep({ id, pack, ...(await decrypted(pack, key, where)) });
   },
   open({ id, pack, pages, hardening }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
     /** @type {object} */
     let answer;
     try {
-      engine = openEngine({ runtime, pack: new Uint8Array(pack), pages, hardening });
+      engine = openEngine({ runtime, pack: plain ?? new Uint8Array(pack), pages, hardening });
       const { inputs, outputs, metered } = engine;
       answer = { inputs, outputs, metered, memoryBytes: engine.memoryBytes() };
     } catch (error) {
       answer = { failed: errorToData(error) };
     }
+    plain = null;
     // The page gets its verified bytes back, for the next worker.
-    post({ id, ...answer, pack }, [pack]);
+    post({ id, ...answer, pack }, pack ? [pack] : []);
   },
   run({ id, feeds, wanted, carry, fuel, apart, shown }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
@@ -67,12 +83,14 @@ const requests = {
 /** @param {any} channel */
 function listen(channel) {
   channel.addEventListener('message', (/** @type {MessageEvent} */ { data }) => {
+    const failed = (/** @type {unknown} */ error) =>
+      post({ id: data.id, error: errorToData(error) });
     try {
       const answer = Object.hasOwn(requests, data.op) ? requests[data.op] : null;
       if (!answer) throw new WasmAIError('ARGUMENT', 'worker', 'unknown request');
-      answer(data);
+      answer(data)?.catch(failed);
     } catch (error) {
-      post({ id: data.id, error: errorToData(error) });
+      failed(error);
     }
   });
   channel.start?.();
@@ -90,6 +108,7 @@ async function channelToPage() {
     ),
   );
   post = (message, transfer = []) => port.postMessage(message, transfer);
+  scope.addEventListener('message', (/** @type {MessageEvent} */ { data }) => keep(data));
   return port;
 }
 

@@ -1,7 +1,7 @@
 // The audit: a site, a wasm file or a package -> facts and findings. Which findings there are says findings.mjs.
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { readCertificate } from '../../web/certificate.js';
+import { encryptedFor, readCertificate } from '../../web/certificate.js';
 import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
 import { readBytes } from '../files.mjs';
@@ -148,6 +148,12 @@ function inspectWasm(path, bytes, report) {
  * @param {{ maxHeapMB?: number }} options @param {Report} report
  */
 async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, report) {
+  const about = {
+    sha384: sha384(bytes),
+    signature: inspectSignature(path, bytes, signature, 'package', report),
+  };
+  const encrypted = encryptedFor(bytes);
+  if (encrypted) return { encrypted, ...about }; // and nothing else can be seen
   const certificate = readCertificate(bytes, path);
   const checked = await checkPackage(bytes, path).catch(() => null);
   if (!checked) report.add('package-damaged', path);
@@ -156,8 +162,7 @@ async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, repo
   return {
     ...certificate,
     head: checked?.head ?? null,
-    sha384: sha384(bytes),
-    signature: inspectSignature(path, bytes, signature, 'package', report),
+    ...about,
   };
 }
 
@@ -169,7 +174,7 @@ async function inspectSite(site, report) {
   for (const path of missing) report.add('integrity-missing-file', path);
   for (const [path, file] of files) {
     if (manifest && path.startsWith('headers/')) continue; // for the host, not for visitors
-    if (/(^|\/)(id_[a-z0-9]+|[^/]+(?<!\.pub)\.(pem|key|p12|pfx)|\.env[^/]*)$/i.test(path))
+    if (/(^|\/)(id_[a-z0-9]+|[^/]+(?<!\.pub)\.(pem|key|p12|pfx|jwk)|\.env[^/]*)$/i.test(path))
       report.add('exposed-key', path);
     else if (/(^|\/)\.(?!well-known\/)/.test(path)) report.add('exposed-hidden', path);
     if (path.endsWith('.map')) report.add('exposed-map', path);

@@ -93,8 +93,12 @@ function factsText({ wasm = {}, packages = {}, certificate, integrity }) {
     const said = `${functions} function imports, ${module.exports.length} exports, memory ${memory || 'none'}`;
     rows.push([path, `${said}, ${module.metered ? 'metered' : 'not metered'}`]);
   }
-  for (const [path, { peakSize, stepCount }] of Object.entries(packages))
-    rows.push([path, `package, peak ${peakSize} bytes, ${stepCount} steps`]);
+  for (const [path, { peakSize, stepCount, encrypted }] of Object.entries(packages)) {
+    const what = encrypted
+      ? `package, encrypted for key ${encrypted}`
+      : `package, peak ${peakSize} bytes, ${stepCount} steps`;
+    rows.push([path, what]);
+  }
   if (integrity) {
     const { files, signature } = integrity;
     const signed = signature

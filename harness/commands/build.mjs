@@ -2,6 +2,7 @@
 import { WasmAIError } from '../../web/errors.js';
 import { readConfig } from '../config.mjs';
 import { buildDist } from '../dist.mjs';
+import { encryptionKeyId, readEncryptionKey } from '../encryption.mjs';
 import { bytesText, tableText } from '../io.mjs';
 import { keyIdOf, readPrivateKey } from '../signing.mjs';
 import { collect, signedVersion } from './options.mjs';
@@ -28,6 +29,10 @@ export function configure(command) {
     )
     .option('--sign <key>', 'sign manifest and packages with this private key, PEM')
     .option('--signed-version <N>', 'of the signatures, only grows (default: the time)')
+    .option(
+      '--encrypt <keyfile>',
+      'encrypt the packages with this key, from `wasm-ai keygen --encryption`; those that are stay as they are',
+    )
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
     .option('-o, --output <dir>', 'folder to write', 'dist');
@@ -52,6 +57,7 @@ export async function run(_args, options, io) {
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
   const version = signedVersion(options.signedVersion);
   const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
+  const secret = options.encrypt ? await readEncryptionKey(options.encrypt, io.talk) : null;
   const out = options.output ?? 'dist';
   const steps = options.demo ? 4 : 3;
   const bar = io.progress('building', steps);
@@ -68,6 +74,7 @@ export async function run(_args, options, io) {
       demo: Boolean(options.demo),
       maxHeapMB: config.MAX_HEAP_SIZE,
       sign: key && { key, version },
+      encrypt: secret,
       onStep: (text) => bar.update(done++, text),
       onNote: (text) => notes.push(text),
     });
@@ -76,12 +83,14 @@ export async function run(_args, options, io) {
   }
   for (const note of notes) io.talk(note);
   const signed = key && { version, keyId: keyIdOf(key) };
-  io.json({ output: out, signed, ...manifest });
+  const encrypted = secret && encryptionKeyId(secret);
+  io.json({ output: out, signed, encrypted, ...manifest });
   const rows = Object.entries(manifest.files)
     .filter(([path]) => !path.startsWith('headers/'))
     .map(([path, { size }]) => [path, bytesText(size)]);
   io.out(`${io.paint('bold', out)}\n${tableText(rows, [1])}`);
   if (signed) io.out(`signed  version ${signed.version}, key ${signed.keyId}`);
+  if (encrypted) io.out(`encrypted  for key ${encrypted}`);
   io.talk(
     `Serve it with \`wasm-ai serve ${out}\`; header files for other hosts are in ${out}/headers.`,
   );

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
 import { readConfig } from '../config.mjs';
+import { encryptionKeyId, encryptPackage, readEncryptionKey } from '../encryption.mjs';
 import { readBytes, writeWhole } from '../files.mjs';
 import { compile } from '../index.mjs';
 import { bytesText, tableText } from '../io.mjs';
@@ -18,7 +19,6 @@ wasm-ai compile model.onnx --max-heap 128 --json`;
 
 const LATER = {
   calibrate: 'it belongs to --quantize int8',
-  encrypt: 'compile without it',
 };
 
 export function configure(command) {
@@ -44,7 +44,10 @@ export function configure(command) {
     .option('--calibrate <dir>', 'not in this version')
     .option('--sign <key>', 'sign the package (to OUT.wai.jws) with this private key, PEM')
     .option('--signed-version <N>', 'of the signature, only grows (default: the time)')
-    .option('--encrypt <keyfile>', 'not in this version');
+    .option(
+      '--encrypt <keyfile>',
+      'encrypt the package with this key, from `wasm-ai keygen --encryption`',
+    );
 }
 
 export async function run([model], options, io) {
@@ -55,6 +58,7 @@ export async function run([model], options, io) {
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
   const version = signedVersion(options.signedVersion);
   const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
+  const secret = options.encrypt ? await readEncryptionKey(options.encrypt, io.talk) : null;
   const output = options.output ?? `${basename(model).replace(/\.onnx$/i, '')}.wai`;
   if (resolve(output) === resolve(model)) {
     throw new WasmAIError('ARGUMENT', output, 'this would overwrite the model');
@@ -64,7 +68,7 @@ export async function run([model], options, io) {
   try {
     const onnx = await readBytes(model);
     bar.update(1, `${basename(model)}, ${bytesText(onnx.length)}`);
-    const { bytes, report } = await compile(onnx, {
+    const { bytes: plain, report } = await compile(onnx, {
       optimize: options.optimize,
       secure: options.secure,
       quantize: options.quantize,
@@ -72,19 +76,20 @@ export async function run([model], options, io) {
       maxIterations,
       maxHeapMB: config.MAX_HEAP_SIZE,
     });
+    const bytes = secret ? encryptPackage(plain, secret) : plain;
     bar.update(2, `writing ${bytesText(bytes.length)}`);
     await writeWhole(output, bytes);
     const signature =
       key && signFile(bytes, { kind: 'package', name: nameToSign(output), key, version });
     if (signature) await writeWhole(`${output}.jws`, signature.text);
     bar.done();
-    print(output, report, signature, io);
+    print(output, report, { signature, encryption: secret && encryptionKeyId(secret) }, io);
   } finally {
     bar.done();
   }
 }
 
-function print(output, report, signature, io) {
+function print(output, report, { signature, encryption }, io) {
   if (!signature && existsSync(`${output}.jws`))
     io.talk(`note: ${output}.jws is from before; \`wasm-ai sign\` makes it anew`);
   for (const { name: dim, value, bound } of report.dims) {
@@ -104,7 +109,7 @@ function print(output, report, signature, io) {
       `note: fuel per inference is not known (${report.fuelNote}); runs have a fixed budget, or maxFuel`,
     );
   const { claims: signed = null, keyId = null } = signature ?? {};
-  io.json({ output, ...report, signature: signed && { ...signed, keyId } });
+  io.json({ output, ...report, signature: signed && { ...signed, keyId }, encryption });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);
   io.out(`${io.paint('bold', output)}
 ${tableText(rows, [1])}
@@ -113,5 +118,5 @@ params         ${report.params}
 MFLOP          ${report.mflop.toFixed(2)}
 package        ${bytesText(report.packageBytes)}
 peak memory    ${bytesText(report.peakBytes)}
-fuel           ${report.fuelPerInference ?? 'not known'} per inference${signed ? `\nsigned         version ${signed.version}, key ${keyId}` : ''}`);
+fuel           ${report.fuelPerInference ?? 'not known'} per inference${encryption ? `\nencrypted      for key ${encryption}` : ''}${signed ? `\nsigned         version ${signed.version}, key ${keyId}` : ''}`);
 }

@@ -1,12 +1,12 @@
 // inspect FILE: what a package or an ONNX file holds.
 import { createHash } from 'node:crypto';
-import { sectionOf } from '../../web/certificate.js';
+import { GOLDEN_SECTION, sectionOf } from '../../web/certificate.js';
 import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
-import { GOLDEN_SECTION, readGolden } from '../../web/golden.js';
+import { readGolden } from '../../web/golden.js';
 import { Compiler } from '../compiler.mjs';
 import { checkDims, dimMap, slotText } from '../dims.mjs';
-import { readBytes } from '../files.mjs';
+import { readPlain } from '../encryption.mjs';
 import { FILL_NAMES } from '../golden.mjs';
 import { countOps, slotsOf } from '../graph_text.mjs';
 import { bytesText, tableText } from '../io.mjs';
@@ -26,11 +26,12 @@ export function configure(command) {
       '--stage <name>',
       'print the graph as text: import, the name of a pass, plan, or package',
     )
+    .option('--decrypt <keyfile>', 'of an encrypted package: its key')
     .option('--dim <name=N>', 'value of a symbolic dim of an ONNX file; repeat', collect);
 }
 
 export async function run([file], options, io) {
-  const bytes = await readBytes(file);
+  const bytes = await readPlain(file, options.decrypt, io.talk);
   const isPackage = bytes[0] === 0x57 && bytes[1] === 0x41 && bytes[2] === 0x49;
   // What is shown must be what was made.
   const checked = isPackage ? await checkPackage(bytes, file) : null;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
 import { readConfig } from '../config.mjs';
 import { elementCount, typeText, valueAt } from '../dtypes.mjs';
-import { makeFolder, readBytes, safeName, writeWhole } from '../files.mjs';
+import { readPlain } from '../encryption.mjs';
+import { makeFolder, safeName, writeWhole } from '../files.mjs';
 import { readInputs } from '../readers/index.mjs';
 import { openRunner } from '../runners/index.mjs';
 import { writeNpy } from '../writers/npy.mjs';
@@ -24,6 +25,10 @@ export function configure(command) {
   addInputOptions(command.argument('<package>', '.wai file'))
     .option('-o, --output <dir>', 'write each output as DIR/NAME.npy')
     .option('--runner <name>', 'node, native, chromium, firefox or webkit', 'node')
+    .option(
+      '--decrypt <keyfile>',
+      'of an encrypted package: its key. Runners other than node put what is in it into a temporary folder',
+    )
     .option('--repeat <n>', 'run n times and print min, p50 and p95', '1')
     .option(
       '--carry <in=out>',
@@ -45,7 +50,7 @@ export async function run([file], options, io) {
   checkChoices(options);
   const repeat = wholeNumber(options.repeat, '--repeat', 1, 100000);
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
-  const packageBytes = await readPackage(file);
+  const packageBytes = await readPackage(file, options.decrypt, io);
   const runner = await openRunner(options.runner, packageBytes, {
     where: file,
     maxHeapMB: config.MAX_HEAP_SIZE,
@@ -103,8 +108,8 @@ function parseCarry(pairs, { inputs, outputs }) {
   return Object.fromEntries(splits);
 }
 
-async function readPackage(file) {
-  const bytes = await readBytes(file);
+async function readPackage(file, keyFile, io) {
+  const bytes = await readPlain(file, keyFile, io.talk);
   if (/\.onnx$/i.test(file)) {
     throw new WasmAIError(
       'ARGUMENT',

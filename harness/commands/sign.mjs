@@ -1,7 +1,8 @@
 // sign FILE.wai or FOLDER: signatures beside packages, and beside the manifest of a folder.
 import { join } from 'node:path';
+import { encryptedFor } from '../../web/certificate.js';
+import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
-import { readPackageFile } from '../dist.mjs';
 import { isFolder, readBytes, writeWhole } from '../files.mjs';
 import { tableText } from '../io.mjs';
 import { nameToSign, readFolder, readPrivateKey, signFile, signFolder } from '../signing.mjs';
@@ -40,7 +41,9 @@ export async function run([target], options, io) {
 }
 
 async function signedPackage(path, key, version, deployedAs = path) {
-  const { bytes } = await readPackageFile(path);
+  const bytes = await readBytes(path);
+  // What is signed must open; of an encrypted one only who has its key can say.
+  if (encryptedFor(bytes) === null) await checkPackage(bytes, path);
   const how = {
     kind: /** @type {const} */ ('package'),
     name: nameToSign(deployedAs),

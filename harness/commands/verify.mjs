@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
+import { readPlain } from '../encryption.mjs';
 import { isFolder, readBytes } from '../files.mjs';
 import { tableText } from '../io.mjs';
 import { readInputs } from '../readers/index.mjs';
@@ -33,6 +34,10 @@ export function configure(command) {
   command
     .argument('[target]', 'package or folder')
     .option('--key <file>', 'public key, PEM; repeat for several trusted keys', collect)
+    .option(
+      '--decrypt <keyfile>',
+      'of an encrypted package: open it with this key and check it too',
+    )
     .option('--min-version <N>', 'refuse what was signed with a lower version')
     .option('--name <file>', 'of a package: the name that was signed (default: its own)')
     .option('--signature <file>', 'of a package: where its signature is (default: FILE.wai.jws)')
@@ -66,10 +71,10 @@ export async function run([given], options, io) {
 }
 
 /** A runner for as long as `work` takes. */
-async function withRunner(target, { runner: name }, work) {
+async function withRunner(target, { runner: name, decrypt }, work) {
   if (isFolder(target))
     throw new WasmAIError('ARGUMENT', target, 'this is a folder; name one of its packages');
-  const bytes = await readBytes(target);
+  const bytes = await readPlain(target, decrypt);
   const runner = await openRunner(name, bytes, { where: target });
   try {
     return await work(runner, bytes);
@@ -111,13 +116,9 @@ async function verifySigned(target, options, io) {
       : wholeNumber(options.minVersion, '--min-version', 0, Number.MAX_SAFE_INTEGER);
   const keys = await Promise.all(options.key.map(readPublicKey));
   const folder = isFolder(target);
-  if (folder && (options.name || options.signature)) {
-    throw new WasmAIError(
-      'ARGUMENT',
-      options.name ? '--name' : '--signature',
-      'is for a package; a folder names its own',
-    );
-  }
+  const single = ['name', 'signature', 'decrypt'].find((option) => options[option]);
+  if (folder && single)
+    throw new WasmAIError('ARGUMENT', `--${single}`, 'is for a package, not for a folder');
   const { proofs, unsigned } = folder
     ? await verifyFolder(target, keys, minVersion)
     : await verifyPackage(target, keys, minVersion, options);
@@ -136,10 +137,11 @@ async function verifySigned(target, options, io) {
   return { signatures: proofs, unsigned };
 }
 
-async function verifyPackage(path, keys, minVersion, { name: signed = path, signature }) {
+async function verifyPackage(path, keys, minVersion, { name: signed = path, signature, decrypt }) {
   const file = signature ?? `${path}.jws`;
   const how = { file, kind: /** @type {const} */ ('package'), name: nameToSign(signed) };
   const proof = await verifyFile(await readBytes(path), { ...how, keys, minVersion });
+  if (decrypt) await readPlain(path, decrypt);
   return { proofs: [{ file: path, ...proof }], unsigned: [] };
 }
 

@@ -26,5 +26,6 @@ interface Window {
   onAsk?: (message: { op: string; pages: number }) => void;
   stopper: AbortController;
   running: ReturnType<typeof caught>;
+  seen: { asked: string[]; sent: Uint8Array[]; received: Uint8Array[] };
   session: import('../../web/wasmai.d.ts').Session;
 }

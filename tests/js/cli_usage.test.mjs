@@ -75,7 +75,6 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
       ['compile', model, '--sign', join(folder, 'key.pem')],
       /ARGUMENT: .*key\.pem: cannot read: no such file/,
     ],
-    [['compile', model, '--encrypt', 'key'], /UNSUPPORTED: --encrypt/],
     [['compile', model, '--dim', 'batch=8..1'], /dim batch: .* range such as 1\.\.512, not 8\.\.1/],
     [['compile', model, '--dim', 'batch'], /ARGUMENT: --dim batch: write it as/],
     [['compile', model, '--dim', 'batch=x'], /"x" is neither a whole number nor a range/],

@@ -12,8 +12,8 @@ import { dimSets } from '../../harness/golden.mjs';
 import { compile } from '../../harness/index.mjs';
 import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
 import { findChromium } from '../../harness/toolchain/chromium.mjs';
-import { sectionOf } from '../../web/certificate.js';
-import { GOLDEN_SECTION, goldenData, readGolden } from '../../web/golden.js';
+import { GOLDEN_SECTION, sectionOf } from '../../web/certificate.js';
+import { goldenData, readGolden } from '../../web/golden.js';
 import { load } from '../../web/wasmai.js';
 import { cli, FLOAT, folderFor, INT64, noCompiler, onnxFile } from './cli_support.mjs';
 

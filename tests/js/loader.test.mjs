@@ -201,7 +201,7 @@ test('options that this release does not have are refused by name, never ignored
   const refused = [
     [{ isolation: 'frame' }, 'UNSUPPORTED'],
     [{ publicKey: {} }, 'ARGUMENT'],
-    [{ decryptionKey: {} }, 'UNSUPPORTED'],
+    [{ decryptionKey: {} }, 'ARGUMENT'],
     [{ threads: 4 }, 'UNSUPPORTED'],
     [{ isolation: 'worker' }, 'UNSUPPORTED'],
     [{ isolation: 'box' }, 'ARGUMENT'],
