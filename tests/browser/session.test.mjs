@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { after, before } from 'node:test';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { isolation, launch, makeSite, openPage } from './browser.mjs';
+import { isolation, makeSite, onEngines, openPage } from './browser.mjs';
 
-let browser;
 let site;
 let opened;
 let page;
@@ -26,22 +25,29 @@ before(async () => {
       'page.wai': '<!DOCTYPE html><title>app</title>',
     },
   });
-  browser = await launch();
 });
 
 after(async () => {
-  await browser?.close();
   await site?.close();
 });
 
-beforeEach(async () => {
-  opened = await openPage(browser, site);
-  ({ page } = opened);
-});
+/** A test in a fresh page of each engine. @type {typeof onEngines} */
+const inPages = (name, body, options) =>
+  onEngines(
+    name,
+    async (given) => {
+      opened = await openPage(given.browser, site);
+      ({ page } = opened);
+      try {
+        await body(given);
+      } finally {
+        await opened.close();
+      }
+    },
+    options,
+  );
 
-afterEach(() => opened.close());
-
-test('a run gives the right answer, with no violation and no console error', async () => {
+inPages('a run gives the right answer, with no violation and no console error', async () => {
   const seen = await page.evaluate(async () => {
     const phases = [];
     const session = await wasmai.load('./models/stub.wai', {
@@ -66,7 +72,7 @@ test('a run gives the right answer, with no violation and no console error', asy
   assert.deepEqual(opened.complaints, []);
 });
 
-test('calls queue and answer in order; the caller may change its array at once', async () => {
+inPages('calls queue and answer in order; the caller may change its array at once', async () => {
   const answers = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const x = new Float32Array(4);
@@ -80,37 +86,40 @@ test('calls queue and answer in order; the caller may change its array at once',
   );
 });
 
-test('a wrong feed is refused before anything is copied, naming input, expected and got', async () => {
-  const errors = await page.evaluate(async () => {
-    const session = await wasmai.load('./models/stub.wai');
-    const good = new Float32Array(4);
-    return Promise.all(
-      [
-        session.run({ xx: good }),
-        session.run({}),
-        session.run({ x: new Float32Array(5) }),
-        session.run({ x: new Int32Array(4) }),
-        session.run({ x: new wasmai.Tensor('float32', good, [2, 2]) }),
-        session.run({ x: good, y: good }),
-        session.run(/** @type {any} */ (good)),
-        session.run({ x: good }, /** @type {any} */ ({ deadline: 5 })),
-        session.run({ x: good }, { maxFuel: 5 }),
-      ].map(caught),
+inPages(
+  'a wrong feed is refused before anything is copied, naming input, expected and got',
+  async () => {
+    const errors = await page.evaluate(async () => {
+      const session = await wasmai.load('./models/stub.wai');
+      const good = new Float32Array(4);
+      return Promise.all(
+        [
+          session.run({ xx: good }),
+          session.run({}),
+          session.run({ x: new Float32Array(5) }),
+          session.run({ x: new Int32Array(4) }),
+          session.run({ x: new wasmai.Tensor('float32', good, [2, 2]) }),
+          session.run({ x: good, y: good }),
+          session.run(/** @type {any} */ (good)),
+          session.run({ x: good }, /** @type {any} */ ({ deadline: 5 })),
+          session.run({ x: good }, { maxFuel: 5 }),
+        ].map(caught),
+      );
+    });
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      [...Array(8).fill('ARGUMENT'), 'UNSUPPORTED'],
     );
-  });
-  assert.deepEqual(
-    errors.map(({ code }) => code),
-    [...Array(8).fill('ARGUMENT'), 'UNSUPPORTED'],
-  );
-  assert.match(errors[0].message, /xx: .*did you mean "x"/);
-  assert.match(errors[1].message, /x: expected float32 \[1, 4\], got nothing/);
-  assert.match(errors[2].message, /got 5 elements/);
-  assert.match(errors[3].message, /got Int32Array/);
-  assert.match(errors[4].message, /got float32 \[2, 2\]/);
-  assert.match(errors[7].message, /did you mean "deadlineMs"/);
-});
+    assert.match(errors[0].message, /xx: .*did you mean "x"/);
+    assert.match(errors[1].message, /x: expected float32 \[1, 4\], got nothing/);
+    assert.match(errors[2].message, /got 5 elements/);
+    assert.match(errors[3].message, /got Int32Array/);
+    assert.match(errors[4].message, /got float32 \[2, 2\]/);
+    assert.match(errors[7].message, /did you mean "deadlineMs"/);
+  },
+);
 
-test('a deadline stops an endless run, and the next run works', async () => {
+inPages('a deadline stops an endless run, and the next run works', async () => {
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const start = performance.now();
@@ -128,48 +137,54 @@ test('a deadline stops an endless run, and the next run works', async () => {
   assert.equal(seen.alsoAgain, 8);
 });
 
-test('carried state is lost with a run that fails or is stopped, and never an older one is used', async () => {
-  const seen = await page.evaluate(async () => {
-    const session = await wasmai.load('./models/stub.wai');
-    const carry = { x: 'y' };
-    const x = (...four) => ({ x: new Float32Array(four) });
-    const value = async (run) => (await run).y.data[0];
-    const begin = await value(session.run(x(1, 0, 0, 0), { carry }));
-    const kept = [await value(session.run({}, { carry })), await value(session.run({}, { carry }))];
-    const errors = [];
-    // Stopped while it waits: the state before it is there, but not the one that was promised.
-    const stop = new AbortController();
-    const running = session.run({}, { carry });
-    const waiting = caught(session.run({}, { carry, signal: stop.signal }));
-    stop.abort();
-    const after = caught(session.run({}, { carry }));
-    kept.push(await value(running));
-    errors.push(await waiting, await after, await caught(session.run({}, { carry })));
-    const anew = [await value(session.run(x(3, 0, 0, 0), { carry }))];
-    // Stopped in its middle, trapped, failed: a new worker holds nothing.
-    for (const what of [-2, -1, -3]) {
-      const options = what === -2 ? { carry, deadlineMs: 100 } : { carry };
-      errors.push(await caught(session.run(x(what, 0, 0, 0), options)));
+inPages(
+  'carried state is lost with a run that fails or is stopped, and never an older one is used',
+  async () => {
+    const seen = await page.evaluate(async () => {
+      const session = await wasmai.load('./models/stub.wai');
+      const carry = { x: 'y' };
+      const x = (...four) => ({ x: new Float32Array(four) });
+      const value = async (run) => (await run).y.data[0];
+      const begin = await value(session.run(x(1, 0, 0, 0), { carry }));
+      const kept = [
+        await value(session.run({}, { carry })),
+        await value(session.run({}, { carry })),
+      ];
+      const errors = [];
+      // Stopped while it waits: the state before it is there, but not the one that was promised.
+      const stop = new AbortController();
+      const running = session.run({}, { carry });
+      const waiting = caught(session.run({}, { carry, signal: stop.signal }));
+      stop.abort();
+      const after = caught(session.run({}, { carry }));
+      kept.push(await value(running));
+      errors.push(await waiting, await after, await caught(session.run({}, { carry })));
+      const anew = [await value(session.run(x(3, 0, 0, 0), { carry }))];
+      // Stopped in its middle, trapped, failed: a new worker holds nothing.
+      for (const what of [-2, -1, -3]) {
+        const options = what === -2 ? { carry, deadlineMs: 100 } : { carry };
+        errors.push(await caught(session.run(x(what, 0, 0, 0), options)));
+        errors.push(await caught(session.run({}, { carry })));
+        anew.push(await value(session.run(x(5, 0, 0, 0), { carry })));
+        anew.push(await value(session.run({}, { carry })));
+      }
+      session.reset();
       errors.push(await caught(session.run({}, { carry })));
-      anew.push(await value(session.run(x(5, 0, 0, 0), { carry })));
-      anew.push(await value(session.run({}, { carry })));
-    }
-    session.reset();
-    errors.push(await caught(session.run({}, { carry })));
-    await session.close();
-    return { begin, kept, anew, codes: errors.map((error) => error?.code), lost: errors[1] };
-  });
-  assert.equal(seen.begin, 2);
-  assert.deepEqual(seen.kept, [4, 8, 16]);
-  assert.deepEqual(seen.anew, [6, 10, 20, 10, 20, 10, 20]);
-  const codes = ['ABORTED', 'STATE', 'STATE'];
-  codes.push('DEADLINE', 'STATE', 'TRAP', 'STATE', 'INTERNAL', 'STATE', 'ARGUMENT');
-  assert.deepEqual(seen.codes, codes);
-  assert.equal(seen.lost.where, 'x');
-  assert.match(seen.lost.message, /feed it to begin anew/);
-});
+      await session.close();
+      return { begin, kept, anew, codes: errors.map((error) => error?.code), lost: errors[1] };
+    });
+    assert.equal(seen.begin, 2);
+    assert.deepEqual(seen.kept, [4, 8, 16]);
+    assert.deepEqual(seen.anew, [6, 10, 20, 10, 20, 10, 20]);
+    const codes = ['ABORTED', 'STATE', 'STATE'];
+    codes.push('DEADLINE', 'STATE', 'TRAP', 'STATE', 'INTERNAL', 'STATE', 'ARGUMENT');
+    assert.deepEqual(seen.codes, codes);
+    assert.equal(seen.lost.where, 'x');
+    assert.match(seen.lost.message, /feed it to begin anew/);
+  },
+);
 
-test('a signal stops a run, a queued run and a load', async () => {
+inPages('a signal stops a run, a queued run and a load', async () => {
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const running = new AbortController();
@@ -196,7 +211,7 @@ test('a signal stops a run, a queued run and a load', async () => {
   assert.equal(seen.next, 6);
 });
 
-test('a trap and a failed run name themselves, and the next run works', async () => {
+inPages('a trap and a failed run name themselves, and the next run works', async () => {
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const trap = await caught(session.run({ x: new Float32Array([-1, 0, 0, 0]) }));
@@ -214,19 +229,22 @@ test('a trap and a failed run name themselves, and the next run works', async ()
   assert.equal(seen.opening.code, 'TRAP');
 });
 
-test('close rejects what runs and what waits with STATE, and so does use after close', async () => {
-  const codes = await page.evaluate(async () => {
-    const session = await wasmai.load('./models/stub.wai');
-    const running = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }));
-    const waiting = caught(session.run({ x: new Float32Array(4) }));
-    await session.close();
-    const late = caught(session.run({ x: new Float32Array(4) }));
-    return (await Promise.all([running, waiting, late])).map(({ code }) => code);
-  });
-  assert.deepEqual(codes, ['STATE', 'STATE', 'STATE']);
-});
+inPages(
+  'close rejects what runs and what waits with STATE, and so does use after close',
+  async () => {
+    const codes = await page.evaluate(async () => {
+      const session = await wasmai.load('./models/stub.wai');
+      const running = caught(session.run({ x: new Float32Array([-2, 0, 0, 0]) }));
+      const waiting = caught(session.run({ x: new Float32Array(4) }));
+      await session.close();
+      const late = caught(session.run({ x: new Float32Array(4) }));
+      return (await Promise.all([running, waiting, late])).map(({ code }) => code);
+    });
+    assert.deepEqual(codes, ['STATE', 'STATE', 'STATE']);
+  },
+);
 
-test('two sessions share nothing: neither state, nor worker, nor failure', async () => {
+inPages('two sessions share nothing: neither state, nor worker, nor failure', async () => {
   const seen = await page.evaluate(async () => {
     const [one, two] = await Promise.all([
       wasmai.load('./models/stub.wai'),
@@ -248,7 +266,8 @@ test('two sessions share nothing: neither state, nor worker, nor failure', async
   assert.deepEqual(seen, { counts: [5, 1], meanwhile: 2, stuck: 'STATE', afterClose: 4 });
 });
 
-test('the page stays responsive: no long task while a run of 200 ms and more goes on', async () => {
+const NO_LONG_TASKS = 'it has no long-task entries';
+async function staysResponsive() {
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     await session.run({ x: new Float32Array(4) });
@@ -269,9 +288,16 @@ test('the page stays responsive: no long task while a run of 200 ms and more goe
   });
   assert.ok(seen.ms >= 200, `the run took ${seen.ms} ms`);
   assert.deepEqual(seen.tasks, []);
-});
+}
+inPages(
+  'the page stays responsive: no long task while a run of 200 ms and more goes on',
+  staysResponsive,
+  {
+    cannot: { firefox: NO_LONG_TASKS, webkit: NO_LONG_TASKS },
+  },
+);
 
-test('damaged packages are refused by name, and the next load works', async () => {
+inPages('damaged packages are refused by name, and the next load works', async () => {
   const good = stubPackage();
   const flipped = Buffer.from(good);
   flipped[300] ^= 1;
@@ -324,19 +350,22 @@ test('damaged packages are refused by name, and the next load works', async () =
   assert.match(errors[5].message, /returned HTML/);
 });
 
-test('a package pinned at build is refused when the file is another, also a valid one', async () => {
-  const { file } = site.manifest.packages['models/stub.wai'];
-  writeFileSync(join(site.root, file), stubPackage({ extra: 96 }));
-  try {
-    const error = await page.evaluate(() => caught(wasmai.load('./models/stub.wai')));
-    assert.equal(error?.code, 'INTEGRITY');
-    assert.match(error.message, /pinned/);
-  } finally {
-    writeFileSync(join(site.root, file), stubPackage());
-  }
-});
+inPages(
+  'a package pinned at build is refused when the file is another, also a valid one',
+  async () => {
+    const { file } = site.manifest.packages['models/stub.wai'];
+    writeFileSync(join(site.root, file), stubPackage({ extra: 96 }));
+    try {
+      const error = await page.evaluate(() => caught(wasmai.load('./models/stub.wai')));
+      assert.equal(error?.code, 'INTEGRITY');
+      assert.match(error.message, /pinned/);
+    } finally {
+      writeFileSync(join(site.root, file), stubPackage());
+    }
+  },
+);
 
-test('a changed runtime is refused before it is compiled', async () => {
+inPages('a changed runtime is refused before it is compiled', async ({ browser }) => {
   const file = join(site.root, site.manifest.runtimes.simd);
   const { readFileSync } = await import('node:fs');
   const original = readFileSync(file);

@@ -40,7 +40,9 @@ function titlesOf(file) {
   const found = file.endsWith('.c')
     ? [...source.matchAll(/^static void (test_\w+)\(/gm)].map(([, name]) => ['test', `'${name}'`])
     : [
-        ...source.matchAll(/\b(test|onEngines)\(\s*(`[^`]*`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g),
+        ...source.matchAll(
+          /\b(test|onEngines|inPages)\(\s*(`[^`]*`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g,
+        ),
       ].map(([, call, title]) => [call, title]);
   return found.map(([call, title]) => {
     const parts = title
@@ -48,7 +50,7 @@ function titlesOf(file) {
       .replace(/\\(.)/g, '$1')
       .split(/\$\{[^}]*\}/);
     const escaped = parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    const engine = call === 'onEngines' ? ' \\(\\w+\\)' : '';
+    const engine = call !== 'test' ? ' \\(\\w+\\)' : '';
     return new RegExp(`^${escaped.join(title[0] === '`' ? '.+' : '')}${engine}$`, 's');
   });
 }

@@ -52,7 +52,7 @@ export default [
     find: 'if (sha384 && (await sha384Of(bytes, where)) !== sha384) {',
     replace: 'if (false) {',
     test: SESSION,
-    fails: 'a changed runtime is refused before it is compiled',
+    fails: 'a changed runtime is refused before it is compiled (chromium)',
   },
   {
     name: 'pin-package',
@@ -61,7 +61,8 @@ export default [
     find: 'if (source.head && source.head !== digest) throw notPinned(where);',
     replace: '',
     test: SESSION,
-    fails: 'a package pinned at build is refused when the file is another, also a valid one',
+    fails:
+      'a package pinned at build is refused when the file is another, also a valid one (chromium)',
   },
   {
     name: 'pin-of-caller',

@@ -12,7 +12,7 @@ export default [
     find: 'if (deadlineMs !== undefined) {',
     replace: 'if (false) {',
     test: SESSION,
-    fails: 'a deadline stops an endless run, and the next run works',
+    fails: 'a deadline stops an endless run, and the next run works (chromium)',
     hangs: true,
   },
   {
@@ -22,7 +22,7 @@ export default [
     find: "signal?.addEventListener('abort', onAbort, { once: true });",
     replace: '',
     test: SESSION,
-    fails: 'a signal stops a run, a queued run and a load',
+    fails: 'a signal stops a run, a queued run and a load (chromium)',
     hangs: true,
   },
   {
@@ -32,7 +32,7 @@ export default [
     find: 'if (this.#active === job && this.#running) this.#replace(error);',
     replace: '',
     test: SESSION,
-    fails: 'a trap and a failed run name themselves, and the next run works',
+    fails: 'a trap and a failed run name themselves, and the next run works (chromium)',
   },
   {
     name: 'carried-state',
@@ -42,7 +42,7 @@ export default [
     replace: 'return;',
     test: SESSION,
     fails:
-      'carried state is lost with a run that fails or is stopped, and never an older one is used',
+      'carried state is lost with a run that fails or is stopped, and never an older one is used (chromium)',
   },
   {
     name: 'close-rejects',
@@ -51,7 +51,8 @@ export default [
     find: 'for (const job of jobs) this.#settle(job, error);',
     replace: '',
     test: SESSION,
-    fails: 'close rejects what runs and what waits with STATE, and so does use after close',
+    fails:
+      'close rejects what runs and what waits with STATE, and so does use after close (chromium)',
     hangs: true,
   },
   {
