@@ -90,9 +90,9 @@ const conformance =
 
 /**
  * One row is one suite. command: null while the suite has no files. inside: with the toolchain. engines: with
- * Firefox and WebKit too.
+ * Firefox and WebKit too. byName: minutes for what other suites show in part, so only when asked for.
  * @type {{ name: string, command: () => string[] | null, counts: (output: string) => Counts | null,
- *   inside?: boolean, engines?: boolean }[]}
+ *   inside?: boolean, engines?: boolean, byName?: boolean }[]}
  */
 const suites = [
   { name: 'lint', command: () => ['node', 'harness/lint.mjs'], counts: countLine },
@@ -143,6 +143,13 @@ const suites = [
   { name: 'conformance', command: conformance('node', 'operators'), counts: nodeTest },
   { name: 'conformance-native', command: conformance('native'), counts: nodeTest },
   { name: 'conformance-chromium', command: conformance('chromium'), counts: nodeTest },
+  ...['firefox', 'webkit'].map((name) => ({
+    name: `conformance-${name}`,
+    command: conformance(name),
+    counts: nodeTest,
+    engines: true,
+    byName: true,
+  })),
   { name: 'models', command: nodeSuite('tests/models'), counts: nodeTest },
   { name: 'hosts', command: nodeSuite('tests/hosts'), counts: nodeTest },
   { name: 'browser', command: nodeSuite('tests/browser'), counts: nodeTest, engines: true },
@@ -205,7 +212,9 @@ async function main() {
     );
     return 2;
   }
-  const chosen = suites.filter(({ name }) => !wanted.length || wanted.includes(name));
+  const chosen = suites.filter(({ name, byName }) =>
+    wanted.length ? wanted.includes(name) : !byName,
+  );
   const chromium = await ensureChromium();
   const engines = chosen.some((suite) => suite.engines) ? ensureOtherBrowsers() : Promise.resolve();
   await together([ensureNodeModules(), build(), engines]);

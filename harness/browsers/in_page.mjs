@@ -11,9 +11,16 @@ function codec() {
     if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
       return ['number', Object.is(value, -0) ? '-0' : String(value)];
     if (value instanceof Date) return ['date', value.toISOString()];
-    if (ArrayBuffer.isView(value))
-      return [value.constructor.name, [.../** @type {any} */ (value)].map(pack)];
-    return null;
+    return ArrayBuffer.isView(value) ? [value.constructor.name, base64(value)] : null;
+  };
+  /** Typed arrays keep their bits, NaNs' too. @param {ArrayBufferView} view */
+  const base64 = ({ buffer, byteOffset, byteLength }) => {
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    let text = '';
+    for (let i = 0; i < byteLength; i += 32768) {
+      text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+    }
+    return btoa(text);
   };
   /** @param {any} value @returns {any} */
   const pack = (value) => {
@@ -36,7 +43,8 @@ function codec() {
     if (kind === 'bigint') return BigInt(content);
     if (kind === 'number') return Number(content);
     if (kind === 'date') return new Date(content);
-    return new /** @type {any} */ (globalThis)[kind](content.map(unpack));
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    return new /** @type {any} */ (globalThis)[kind](bytes.buffer);
   };
   return {
     write: (/** @type {any} */ value) => JSON.stringify(pack(value)),

@@ -18,11 +18,20 @@ export function launch(args = []) {
   return chromium.launchChromium(chromium.chromiumPath(), args);
 }
 
+/** Of all sessions that do not ask for another: some tests run again in the sandboxed frame. */
+export const isolation = process.env.WASM_AI_TEST_ISOLATION ?? 'worker';
+/** @type {{ webkit?: string }} what no test can do there */
+const CANNOT =
+  isolation === 'frame'
+    ? { webkit: 'no worker starts in a sandboxed frame of a page with COEP, which our pages have' }
+    : {};
+
 /** @typedef {import('../../harness/toolchain/browsers.mjs').BrowserName} Engine */
 /** @type {Map<Engine, ReturnType<typeof launchBrowser>>} started when a test first wants them, one per file */
 const browsers = new Map();
 
-/** One test per engine, `NAME (firefox)` and so on; an engine that is not installed is a skip.
+/**
+ * One test per engine, `NAME (firefox)` and so on; an engine that is not installed is a skip.
  * @param {string} name
  * @param {(given: { engine: Engine, browser: import('../../harness/browsers/index.mjs').Browser,
  *   t: import('node:test').TestContext }) => unknown} body
@@ -30,7 +39,7 @@ const browsers = new Map();
  */
 export function onEngines(name, body, { cannot = {} } = {}) {
   for (const engine of BROWSER_NAMES) {
-    const skip = cannot[engine] ?? browserMissing(engine);
+    const skip = cannot[engine] ?? CANNOT[engine] ?? browserMissing(engine);
     test(`${name} (${engine})`, { skip }, async (t) => {
       const browser = browsers.get(engine) ?? launchBrowser(engine);
       browsers.set(engine, browser);
@@ -124,9 +133,6 @@ export async function elsewhere({ root, manifest }, how, body) {
     await new Promise((resolve) => server.close(resolve));
   }
 }
-
-/** Of all sessions that do not ask for another: some tests run again in the sandboxed frame. */
-export const isolation = process.env.WASM_AI_TEST_ISOLATION ?? 'worker';
 
 /**
  * A page of the site with the loader in it, and all that it complained about.

@@ -195,6 +195,7 @@ onEngines(
         }
       });
       assert.equal(other, 'TypeError');
+      assert.match((await violations()).join(), /require-trusted-types-for/, 'violations are seen');
       const unpinned = await page.evaluate(
         (bytes) => caught(wasmai.load(new Uint8Array(bytes))),
         [...stubPackage({ extra: 128 })],

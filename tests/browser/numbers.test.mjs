@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { compile } from '../../harness/index.mjs';
 import { FLOAT16, INT64, onnxFile } from '../js/cli_support.mjs';
-import { launch, makeSite, openPage } from './browser.mjs';
+import { makeSite, onEngines, openPage } from './browser.mjs';
 
-test('float16 as Float16Array and as bits, int64 above 2^53', async (t) => {
+onEngines('float16 as Float16Array and as bits, int64 above 2^53', async ({ browser, t }) => {
   const { bytes } = await compile(
     onnxFile({
       nodes: [
@@ -30,8 +29,6 @@ test('float16 as Float16Array and as bits, int64 above 2^53', async (t) => {
   writeFileSync(join(folder, 'm.wai'), bytes);
   const site = await makeSite({ models: [join(folder, 'm.wai')] });
   t.after(() => site.close());
-  const browser = await launch();
-  t.after(() => browser.close());
   const { page } = await openPage(browser, site);
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/m.wai');

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { COMPILER_WASM } from '../../harness/compiler.mjs';
+import { RUNTIME } from '../../harness/dist.mjs';
+import { browserMissing } from '../../harness/toolchain/browsers.mjs';
 import { BY_HAND, CLASSES, readExpectations } from './expectations.mjs';
+import { openSite } from './places/site.mjs';
 import { runAll } from './pool.mjs';
 import { findTestData, listTests, NEWEST, OLDER, partsOf } from './suite.mjs';
 
@@ -47,6 +50,18 @@ export async function testAgainst(place, { missing = false, openSite } = {}) {
     }
   });
 }
+
+/**
+ * All tests in a browser, on the shipped wasm, loader and locked worker.
+ * @param {import('../../harness/toolchain/browsers.mjs').BrowserName} engine
+ */
+export const testIn = (engine) =>
+  testAgainst(engine, {
+    missing:
+      browserMissing(engine) ||
+      (!existsSync(RUNTIME) && 'build/wasm/runtime-simd.wasm is not built'),
+    openSite,
+  });
 
 /** @param {import('node:test').TestContext} t @param {import('./run_one.mjs').Result} result */
 function judge(t, { name, status, detail }, expected) {

@@ -1,6 +1,7 @@
 // Real models x runners x cases: compile each with --optimize, play every case and stream
 // in every place where a package can run, and judge by the case's own rule.
-// WASM_AI_MODELS=mnist-8,yolox-nano and WASM_AI_RUNNERS=node narrow it.
+// WASM_AI_MODELS=mnist-8,yolox-nano and WASM_AI_RUNNERS=node narrow it, WASM_AI_RUNNERS=firefox,webkit
+// takes the other engines.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,7 @@ import { compile } from '../../harness/index.mjs';
 import { replayGolden } from '../../harness/replay.mjs';
 import { openRunner } from '../../harness/runners/index.mjs';
 import { NATIVE_COMMAND } from '../../harness/runners/native.mjs';
-import { findChromium } from '../../harness/toolchain/chromium.mjs';
+import { BROWSER_NAMES, browserMissing } from '../../harness/toolchain/browsers.mjs';
 
 const MODELS = [
   'mnist-8',
@@ -49,13 +50,14 @@ const BELOW_ROUNDING = {
 const RUNNERS = [
   { name: 'node', missing: () => false },
   { name: 'native', missing: () => !existsSync(NATIVE_COMMAND) && 'build/native/wai is not built' },
-  { name: 'chromium', missing: () => findChromium() === null && 'Chromium is not installed' },
+  ...BROWSER_NAMES.map((name) => ({ name, missing: () => browserMissing(name) })),
 ];
+const BY_DEFAULT = 'node,native,chromium';
 
 const chosen = (all, wanted) => all.filter((name) => !wanted || wanted.split(',').includes(name));
 const folder = realModelsFolder();
 const runners = RUNNERS.filter(
-  ({ name }) => chosen([name], process.env.WASM_AI_RUNNERS).length > 0,
+  ({ name }) => chosen([name], process.env.WASM_AI_RUNNERS ?? BY_DEFAULT).length > 0,
 );
 
 for (const model of chosen(MODELS, process.env.WASM_AI_MODELS)) {

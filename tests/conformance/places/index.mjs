@@ -1,5 +1,7 @@
 // The places where a test runs. A place that is not Node must give the bits that Node gives.
 
+import { BROWSER_NAMES } from '../../../harness/toolchain/browsers.mjs';
+
 /**
  * @typedef {import('../../../harness/dtypes.mjs').HostTensor} HostTensor
  *
@@ -26,5 +28,10 @@
 export const PLACES = {
   node: async () => (await import('./node.mjs')).open(),
   native: async (setting) => (await import('./native.mjs')).open(setting),
-  chromium: async (setting) => (await import('./chromium.mjs')).open(setting),
+  ...Object.fromEntries(
+    BROWSER_NAMES.map((engine) => [
+      engine,
+      async (setting) => (await import('./browser.mjs')).open(engine, setting),
+    ]),
+  ),
 };

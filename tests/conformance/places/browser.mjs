@@ -1,15 +1,14 @@
-// Headless Chromium, a browser for each thread: the page of site.mjs loads each package into a
-// locked worker of its own.
-import { chromiumPath, launchChromium } from '../../../harness/browsers/chromium.mjs';
+// A headless browser for each thread: the page of site.mjs loads each package into a locked worker of its own.
+import { launchBrowser } from '../../../harness/browsers/index.mjs';
 import { WasmAIError } from '../../../web/errors.js';
 
-/** @param {import('./index.mjs').Setting} setting @returns {Promise<import('./index.mjs').Place>} */
-export async function open({ url }) {
-  const browser = await launchChromium(chromiumPath());
-  const page = await browser.newPage();
-  /** @type {string[]} */
-  const complaints = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
+/**
+ * @param {import('../../../harness/toolchain/browsers.mjs').BrowserName} engine
+ * @param {import('./index.mjs').Setting} setting @returns {Promise<import('./index.mjs').Place>}
+ */
+export async function open(engine, { url }) {
+  const browser = await launchBrowser(engine);
+  const { page, complaints } = await browser.newPage();
   await page.goto(String(url));
   await page.waitForFunction(() => 'runJob' in window);
   return {

@@ -1,0 +1,4 @@
+// The ONNX project's tests on the shipped wasm, loader and locked worker, in WebKit.
+import { testIn } from './against.mjs';
+
+await testIn('webkit');
