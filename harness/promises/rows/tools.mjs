@@ -93,7 +93,7 @@ export default [
     name: 'build-digest',
     promise: BUILD,
     file: 'harness/dist.mjs',
-    find: 'const { certificate, head } = await checkPackage(bytes, path);',
+    find: 'const { certificate, head } = await checkPackage(plain, path);',
     replace: "const certificate = { peakSize: 1 };\n  const head = '';",
     test: 'tests/js/server.test.mjs',
     fails: 'a package that the loader would refuse is refused at build, and nothing is written',
