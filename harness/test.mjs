@@ -140,7 +140,7 @@ const suites = [
   { name: 'rules', command: nodeSuite('tests/rules'), counts: nodeTest },
   { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest, engines: true },
   { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },
-  { name: 'conformance', command: conformance('node', 'operators'), counts: nodeTest },
+  { name: 'conformance', command: conformance('node', 'operators', 'strain'), counts: nodeTest },
   { name: 'conformance-native', command: conformance('native'), counts: nodeTest },
   { name: 'conformance-chromium', command: conformance('chromium'), counts: nodeTest },
   ...['firefox', 'webkit'].map((name) => ({

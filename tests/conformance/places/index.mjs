@@ -27,6 +27,7 @@ import { BROWSER_NAMES } from '../../../harness/toolchain/browsers.mjs';
 /** @type {Record<string, (setting: Setting) => Promise<Place>>} */
 export const PLACES = {
   node: async () => (await import('./node.mjs')).open(),
+  strain: async () => (await import('./strain.mjs')).open(),
   native: async (setting) => (await import('./native.mjs')).open(setting),
   ...Object.fromEntries(
     BROWSER_NAMES.map((engine) => [
