@@ -22,7 +22,8 @@ let runtime;
  * Fuel at the largest dims, and a golden case for each set of dims; each with the first fill that the
  * model does not refuse.
  * @param {Uint8Array} pack
- * @returns {Promise<{ fuel: number, golden: Uint8Array, why: string }>} fuel 0: not known, and why
+ * @returns {Promise<{ fuel: number, golden: Uint8Array, cases: number, why: string }>} fuel 0: not known, and why;
+ *   golden: the section, with so many cases
  */
 export async function measure(pack) {
   if (!existsSync(METERED)) return nothing('the metered runtime is not built');
@@ -35,14 +36,14 @@ export async function measure(pack) {
     for (const dims of dimSets(place.engine().inputs)) runs.push(await firstRun(place, dims));
     const { fuel = 0, why = '' } = runs[0];
     const cases = runs.flatMap((one) => one.golden ?? []);
-    return { fuel, golden: goldenBytes(cases, why), why };
+    return { fuel, golden: goldenBytes(cases, why), cases: cases.length, why };
   } catch (error) {
     return nothing(error.message);
   }
 }
 
 /** @param {string} why */
-const nothing = (why) => ({ fuel: 0, golden: goldenBytes([], why), why });
+const nothing = (why) => ({ fuel: 0, golden: goldenBytes([], why), cases: 0, why });
 
 /** A run that failed leaves a dead engine. @param {() => ReturnType<typeof openEngine>} open */
 function freshEngine(open) {

@@ -29,6 +29,8 @@ export { WasmAIError };
  * @property {number} peakBytes     linear memory of one session
  * @property {number | null} fuelPerInference  at the largest dims, on the metered runtime; null: not known
  * @property {string} fuelNote  why it is not known
+ * @property {number} goldenCases  that selfTest and `verify --self-test` run
+ * @property {string} goldenNote   why there are none
  * @property {{name: string, value: number, min?: number, bound: boolean}[]} dims  symbolic dims:
  *   their values, or the ends of their ranges
  * @property {{name: string, iterations: number}[]} loops  those that maxIterations bounds
@@ -75,7 +77,12 @@ export async function compile(onnx, options = {}) {
   if (dump.error) throw dump.error;
   return {
     bytes,
-    report: { ...report(bytes, outcome, dump.stages[0].text, options), fuelNote: why },
+    report: {
+      ...report(bytes, outcome, dump.stages[0].text, options),
+      fuelNote: why,
+      goldenCases: measured.cases,
+      goldenNote: measured.cases ? '' : measured.why,
+    },
   };
 }
 

@@ -13,7 +13,8 @@ import { collect, parseDims, refuseLater, signedVersion, wholeNumber } from './o
 export const name = 'compile';
 export const summary = 'compile an ONNX model to a package';
 export const description = `Compile an ONNX model (opsets 7 to 21) to a .wai package: one file with the plan,
-the packed weights and a certificate of its memory and of the fuel of one inference.`;
+the packed weights, a certificate of its memory and of the fuel of one inference, and golden outputs
+for \`verify --self-test\`.`;
 export const example = `wasm-ai compile mobilenet.onnx -o mobilenet.wai --optimize --dim batch=1
 wasm-ai compile model.onnx --max-heap 128 --json`;
 
@@ -108,6 +109,10 @@ function print(output, report, { signature, encryption }, io) {
     io.talk(
       `note: fuel per inference is not known (${report.fuelNote}); runs have a fixed budget, or maxFuel`,
     );
+  if (report.goldenNote && report.goldenNote !== report.fuelNote)
+    io.talk(
+      `note: there are no golden outputs (${report.goldenNote}); verify --self-test needs them`,
+    );
   const { claims: signed = null, keyId = null } = signature ?? {};
   io.json({ output, ...report, signature: signed && { ...signed, keyId }, encryption });
   const rows = report.ops.map(({ op, count }) => [op, String(count)]);
@@ -118,5 +123,6 @@ params         ${report.params}
 MFLOP          ${report.mflop.toFixed(2)}
 package        ${bytesText(report.packageBytes)}
 peak memory    ${bytesText(report.peakBytes)}
-fuel           ${report.fuelPerInference ?? 'not known'} per inference${encryption ? `\nencrypted      for key ${encryption}` : ''}${signed ? `\nsigned         version ${signed.version}, key ${keyId}` : ''}`);
+fuel           ${report.fuelPerInference ?? 'not known'} per inference
+golden         ${report.goldenCases || 'no'} ${report.goldenCases === 1 ? 'case' : 'cases'}${encryption ? `\nencrypted      for key ${encryption}` : ''}${signed ? `\nsigned         version ${signed.version}, key ${keyId}` : ''}`);
 }

@@ -53,6 +53,11 @@ test('the use in the documentation compiles', () => {
     try { await load(new Uint8Array(4)); } catch (error) { if (error instanceof WasmAIError && error.code === 'INTEGRITY') console.log(error.where); }
     const { enhanced } = await session.run({ frame: new Float32Array(4) }, { carry: { state: 'stateN' }, outputs: ['enhanced'] });
     session.reset();
+    const { passed, cases } = await session.selfTest({ signal: AbortSignal.timeout(1000) });
+    const differs: string[] = cases.filter(({ ok }) => !ok).map(({ got, error }) => got.logits?.sha384 ?? error?.code ?? '');
+    const outputs = await session.run({ frame: new Float32Array(4) }, { receipt: true });
+    const text: string = JSON.stringify(session.receipt(outputs)) + session.receipt(outputs).inputs[0].sha384;
+    console.log(passed, differs, text);
     const publicKey = await importPublicKey('-----BEGIN PUBLIC KEY-----');
     await using other = await load(new Response(), { publicKey: [publicKey], minVersion: 7, signature: new URL('x.jws', 'y:/'), packageName: 'm.wai' });
     await using signed = await load('m.wai', { publicKey });

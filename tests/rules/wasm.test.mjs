@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readBody } from '../../harness/toolchain/meter/body.mjs';
+import { readModule } from '../../harness/toolchain/meter/module.mjs';
+import { SIMD } from '../../harness/toolchain/meter/opcodes.mjs';
 import { root, text } from './files.mjs';
 import { functionNames, memoryLimits } from './wasm_file.mjs';
 
@@ -24,6 +27,11 @@ const exportsOf = (module) =>
   WebAssembly.Module.exports(module)
     .map(({ name }) => name)
     .sort();
+
+/** Every opcode under a block. @param {import('../../harness/toolchain/meter/body.mjs').Node} node @returns {number[]} */
+function codesOf({ body, other }) {
+  return [...(body ?? []), ...(other ?? [])].flatMap((one) => [one.op, ...codesOf(one)]);
+}
 
 /** A number of limits.h. */
 function limit(name) {
@@ -76,6 +84,12 @@ for (const name of runtimes) {
     }, WebAssembly.LinkError);
   });
 
+  test(`${name} has no instruction whose result is the engine's choice`, () => {
+    const module = readModule(new Uint8Array(read(name)));
+    const codes = new Set(module.functions.flatMap((one) => codesOf(readBody(module, one))));
+    assert.ok(codes.size > 150 && [...codes].some((code) => code >= SIMD), `${codes.size}`);
+  });
+
   if (isMetered(name)) continue;
   const named = `${name}.linked`;
   test(`${name} holds no code of the compiler, no heap, no printing`, () => {
@@ -93,6 +107,24 @@ for (const name of runtimes) {
     );
   });
 }
+
+test('relaxed SIMD and atomics are found: the reader knows deterministic instructions only', () => {
+  const codes = {
+    'i8x16.relaxed_swizzle': [0xfd, 0x80, 0x02],
+    'f32x4.relaxed_madd': [0xfd, 0x85, 0x02],
+    'i32x4.relaxed_dot_i8x16_i7x16_add_s': [0xfd, 0x93, 0x02],
+    'i32.atomic.load': [0xfe, 0x10, 0x02, 0x00],
+    nop: [0x01],
+  };
+  for (const [name, code] of Object.entries(codes)) {
+    const bytes = new Uint8Array([...code, 0x0b]);
+    const types = [{ params: [], results: [] }];
+    const module = /** @type {any} */ ({ bytes, types, functions: [] });
+    const one = { type: 0, at: 0, end: bytes.length, locals: 0, groups: [] };
+    if (name === 'nop') assert.deepEqual(codesOf(readBody(module, one)), [1]);
+    else assert.throws(() => readBody(module, one), /is not known/, name);
+  }
+});
 
 test('compiler.wasm imports nothing and exports what core/wasm says and its memory', () => {
   const module = new WebAssembly.Module(read('compiler.wasm'));

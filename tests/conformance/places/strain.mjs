@@ -12,12 +12,12 @@ const [DTYPE, RANK, DIMS, POINTER] = [2, 3, 4, 12];
 const STACK_SIZE = 262144;
 const SHIFT = 3 * 4096 + 64; // no multiple of a page
 
-/** Where and in what a run takes place. @typedef {{ shift: number, garbage: number }} Ground */
+/** Where and in what a run takes place. @typedef {{ shift: number, garbage: number, hardened?: boolean }} Ground */
 const CLEAN = { shift: 64, garbage: 0 };
 /** @type {Ground[]} */
 const OTHERS = [
   { shift: SHIFT, garbage: 0xff },
-  { shift: 7 * SHIFT, garbage: 0x5a },
+  { shift: 7 * SHIFT, garbage: 0x5a, hardened: true },
 ];
 
 /** By dtype: the NaN that outputs have, and others. @type {Record<string, bigint[]>} */
@@ -95,13 +95,14 @@ const UNSEEN = 'an earlier run failed: close the session';
  * @param {any[] | null} before  feeds of a run before it
  * @returns {Outcome}
  */
-function attempt(module, pack, feeds, { shift, garbage }, before = null) {
+function attempt(module, pack, feeds, { shift, garbage, hardened = false }, before = null) {
   const { peakSize } = readCertificate(pack, 'package');
   const pages = Math.ceil((peakSize + shift) / PAGE_SIZE);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const wasm = /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
   const all = new Uint8Array(memory.buffer);
   all.fill(garbage, 0, STACK_SIZE);
+  if (hardened) wasm.wai_glue_harden(garbage, shift, 1);
   all.fill(garbage, wasm.wai_glue_alloc(shift));
   const at = wasm.wai_glue_alloc(pack.length);
   all.set(pack, at);
