@@ -100,40 +100,44 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
  * AES-GCM finds damage even where there are none of them.
  * @param {Source} source @param {Taking} options
  */
-async function receiveEncrypted({ where, sha384 }, { capMB, onProgress, proof, parts, refused }) {
-  const claims = (await Promise.race([proof, refused]))?.claims;
-  const most = claims?.size ?? capMB * 1048576 * 1.01; // more than it can need, whatever is in it
+async function receiveEncrypted({ where, sha384 }, options) {
+  const { onProgress, proof: proofComing, refused } = options;
+  const proof = await Promise.race([proofComing, refused]);
+  const bytes = await receiveAll(where, options, proof?.claims.size ?? null);
+  const total = bytes.length;
+  onProgress({ loaded: total, total, phase: 'verify' });
+  const digest = proof || sha384 ? await sha384Of(bytes, where) : '';
+  if (proof) checkContent(proof.claims, { size: total, sha384: digest, head: null }, where);
+  if (sha384 && sha384 !== digest) throw notPinned(where);
+  if (encryptedFor(bytes) === null) throw notEncrypted(where);
+  return { bytes, proof };
+}
+
+/**
+ * A file whose size nobody knows, or that was signed with one.
+ * @param {string} where @param {Taking} options @param {number | null} signed
+ */
+async function receiveAll(where, { capMB, onProgress, parts, refused }, signed) {
+  const most = signed ?? Math.floor(capMB * 1048576 * 1.01); // more than it can need, whatever is in it
+  const next = () => Promise.race([parts.next(), refused]);
   /** @type {Uint8Array[]} */
   const pieces = [];
   let loaded = 0;
-  for (
-    let part = await Promise.race([parts.next(), refused]);
-    part;
-    part = await Promise.race([parts.next(), refused])
-  ) {
+  for (let part = await next(); part; part = await next()) {
     if (loaded === 0 && part[0] === 0x57 && part[1] === 0x41) throw notEncrypted(where);
     pieces.push(part);
     loaded += part.length;
     if (loaded > most) {
-      const why = `there are more than the ${Math.floor(most)} bytes that `;
-      throw claims
-        ? signatureError(where, `${why}were signed: deploy package and signature together`)
-        : new WasmAIError('LIMIT', where, `${why}fit into the allowed memory: raise maxHeapMB`);
+      const why = `there are more than the ${most} bytes that `;
+      throw signed === null
+        ? new WasmAIError('LIMIT', where, `${why}fit into the allowed memory: raise maxHeapMB`)
+        : signatureError(where, `${why}were signed: deploy package and signature together`);
     }
-    onProgress({ loaded, total: Math.max(loaded, claims?.size ?? 0), phase: 'download' });
+    onProgress({ loaded, total: signed ?? loaded, phase: 'download' });
   }
-  onProgress({ loaded, total: loaded, phase: 'verify' });
   const bytes = allocate(loaded, where);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  const digest = claims || sha384 ? await sha384Of(bytes, where) : null;
-  if (claims) checkContent(claims, { size: loaded, sha384: digest ?? '', head: null }, where);
-  if (sha384 && sha384 !== digest) throw notPinned(where);
-  if (encryptedFor(bytes) === null) throw notEncrypted(where);
-  return { bytes, proof: await proof };
+  for (let at = 0, i = 0; i < pieces.length; at += pieces[i++].length) bytes.set(pieces[i], at);
+  return bytes;
 }
 
 /** @param {string} where */

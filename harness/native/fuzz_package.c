@@ -1,5 +1,5 @@
 /*
- * Fuzz target: package bytes -> session -> one run. The digest at the end is
+ * Fuzz target: package bytes -> session -> one run. The hashes are
  * the loader's to check, so that every change reaches the reader.
  *
  * Packages are words at fixed places, so the mutator changes words: random

@@ -76,3 +76,21 @@ export function seal(bytes) {
   put(0, head - 48, head - 48);
   return bytes;
 }
+
+/** From now on, how many modules were compiled since it was last asked. @returns {() => number} */
+export function countCompiled() {
+  let compiled = 0;
+  WebAssembly.Module = /** @type {any} */ (
+    new Proxy(WebAssembly.Module, {
+      construct(target, args) {
+        compiled++;
+        return Reflect.construct(target, args);
+      },
+    })
+  );
+  return () => {
+    const count = compiled;
+    compiled = 0;
+    return count;
+  };
+}

@@ -1,7 +1,8 @@
 // Encrypted packages.
 const SEALED =
   'An encrypted package opens with its key, whole and unchanged, or not at all; a plain one does not pass for it.';
-const HIDDEN = 'What was encrypted is never in the page: not in a message, not in its memory.';
+const HIDDEN =
+  'What was encrypted is decrypted where the model runs: no message to the page has a byte of it.';
 const TEST = 'tests/js/encryption.test.mjs';
 
 /** @type {import('../rows.mjs').Row[]} */
@@ -55,7 +56,7 @@ export default [
     name: 'encryption-signed',
     promise: SEALED,
     file: 'web/receive.js',
-    find: "if (claims) checkContent(claims, { size: loaded, sha384: digest ?? '', head: null }, where);",
+    find: 'if (proof) checkContent(proof.claims, { size: total, sha384: digest, head: null }, where);',
     replace: '',
     test: TEST,
     fails: 'signatures and digests are of the encrypted file',
