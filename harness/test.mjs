@@ -140,6 +140,7 @@ const suites = [
   { name: 'rules', command: nodeSuite('tests/rules'), counts: nodeTest },
   { name: 'js', command: nodeSuite('tests/js'), counts: nodeTest, engines: true },
   { name: 'reject', command: nodeSuite('tests/reject'), counts: nodeTest },
+  { name: 'fuzz', command: () => ['node', 'harness/fuzz/index.mjs', 'suite'], counts: countLine },
   { name: 'conformance', command: conformance('node', 'operators', 'strain'), counts: nodeTest },
   { name: 'conformance-native', command: conformance('native'), counts: nodeTest },
   { name: 'conformance-chromium', command: conformance('chromium'), counts: nodeTest },

@@ -10,7 +10,7 @@
 import { PAGE_SIZE } from './certificate.js';
 import { codeOfStatus, WasmAIError } from './errors.js';
 import { metering, openBudget } from './fuel.js';
-import { dtypeOfName, dtypeOfNumber } from './tensors.js';
+import { dtypeOfName, dtypeOfNumber, MAX_SLOTS } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** `size` is room for the largest dims; `at` is where the io table has this slot.
@@ -33,7 +33,6 @@ const IO_SLOT_WORDS = 30;
 const IO_DIMS = 4;
 const IO_LEAST = 14;
 const IO_SYMBOLS = 22;
-const MAX_SLOTS = 1024;
 const MAX_NAME = 1024;
 const MAX_RANK = 8;
 const NO_OUTPUT = 0xffffffff;

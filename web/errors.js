@@ -72,7 +72,7 @@ export function errorFromData(data) {
   const code = CODES.has(data?.code) ? data.code : 'INTERNAL';
   return new WasmAIError(
     code,
-    text(data?.where, 256),
+    text(data?.where, 256) || 'worker',
     text(data?.message, 1024) || 'unknown error',
     { used: count(data?.used), allowed: count(data?.allowed) },
   );

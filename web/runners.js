@@ -43,6 +43,12 @@ import { checkSlots } from './tensors.js';
  * @property {() => boolean} alive
  */
 
+/** A figure that a worker states: shown to people, so it must be one. @param {unknown} value @param {string} where */
+function figure(value, where) {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+  throw new WasmAIError('INTERNAL', where, 'the worker stated a time or a size that is none');
+}
+
 /** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<import('./rpc.js').WorkerClient>) => Promise<Runner>} StartRunner */
 
 /** @type {StartRunner} */
@@ -59,13 +65,16 @@ export async function startWorkerRunner(parts, signal, started) {
     inputs: opened.inputs,
     outputs: opened.outputs,
     metered: opened.metered === true,
-    memoryBytes: Number(opened.memoryBytes),
+    memoryBytes: figure(opened.memoryBytes, where),
     run: async (request) => {
       const given = request.feeds.flatMap((feed) => (feed === null ? [] : [feed.data]));
       const answer = await client.request('run', request, given);
-      const { outputs, carried, ms, fuel, memoryBytes } = answer;
-      const used = typeof fuel === 'number' ? fuel : null;
-      return { outputs, carried, ms: Number(ms), fuel: used, memoryBytes: Number(memoryBytes) };
+      const { outputs, carried } = answer;
+      const [ms, memoryBytes] = [answer.ms, answer.memoryBytes].map((value) =>
+        figure(value, where),
+      );
+      const fuel = answer.fuel === null ? null : figure(answer.fuel, where);
+      return { outputs, carried, ms, fuel, memoryBytes };
     },
     stop: (error) => client.stop(error),
     alive: () => client.failure === null,

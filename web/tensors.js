@@ -9,6 +9,9 @@ import { closestName, WasmAIError } from './errors.js';
 /** @typedef {import('./wasmai.d.ts').TypedArray} TypedArray */
 /** @typedef {{ name: DType, size: number, array: any, accepts: any[] }} DTypeRow */
 
+/** Of inputs or of outputs: a list of 2^32 - 1 holes would keep the page busy for minutes. */
+export const MAX_SLOTS = 1024;
+
 /** Float16Array is younger than this library's oldest browser. */
 const Float16 = /** @type {any} */ (globalThis).Float16Array;
 
@@ -70,6 +73,14 @@ function countOf(dims) {
   return dims.reduce((product, dim) => product * dim, 1);
 }
 
+/** A copy, or null: not at most 8 whole numbers. A hole is none, which some() would pass over.
+ * @param {unknown} dims @returns {number[] | null} */
+function wholeDims(dims) {
+  if (!Array.isArray(dims) || dims.length > 8) return null;
+  const copy = [...dims];
+  return copy.every((dim) => Number.isSafeInteger(dim) && dim >= 0) ? copy : null;
+}
+
 /** @param {unknown} value */
 function kindOf(value) {
   if (value === null) return 'null';
@@ -88,12 +99,8 @@ export class Tensor {
         `${dtype} needs its data as ${row.array.name}, not ${kindOf(data)}`,
       );
     }
-    const shape = dims === undefined ? [data.length] : dims;
-    if (
-      !Array.isArray(shape) ||
-      shape.length > 8 ||
-      shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)
-    ) {
+    const shape = dims === undefined ? [data.length] : wholeDims(dims);
+    if (!shape) {
       throw new WasmAIError(
         'ARGUMENT',
         'Tensor',
@@ -110,7 +117,7 @@ export class Tensor {
     }
     this.dtype = dtype;
     this.data = data;
-    this.dims = Object.freeze([...shape]);
+    this.dims = Object.freeze(shape);
     Object.freeze(this);
   }
 
@@ -287,9 +294,10 @@ export function answersToOutputs(slots, answers) {
   const outputs = Object.create(null); // a model may name an output "__proto__"
   slots.forEach((slot, i) => {
     const row = dtypeOfName(slot.dtype);
-    const { dims, data } = answers[i] ?? {};
+    const { data, ...answer } = answers[i] ?? {};
+    const dims = wholeDims(answer.dims);
     const described =
-      Array.isArray(dims) && (slot.varies ? dims.length === slot.dims.length : dimsFit(slot, dims));
+      dims && (slot.varies ? dims.length === slot.dims.length : dimsFit(slot, dims));
     if (
       !described ||
       !(data instanceof ArrayBuffer) ||
@@ -312,23 +320,19 @@ export function answersToOutputs(slots, answers) {
  */
 export function checkSlots(slots, where) {
   const bad = () => new WasmAIError('INTERNAL', where, 'the runtime described its tensors wrongly');
-  if (!Array.isArray(slots)) throw bad();
+  if (!Array.isArray(slots) || slots.length > MAX_SLOTS) throw bad();
   const names = new Set();
   return Object.freeze(
-    slots.map((slot) => {
-      const { name, dtype, dims, symbols, varies } = slot ?? {};
+    [...slots].map((slot) => {
+      const { name, dtype, symbols, varies } = slot ?? {};
+      const dims = wholeDims(slot?.dims);
       if (typeof name !== 'string' || names.has(name) || !BY_NAME.has(dtype)) throw bad();
-      if (
-        !Array.isArray(dims) ||
-        dims.length > 8 ||
-        dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)
-      )
-        throw bad();
+      if (!dims) throw bad();
       names.add(name);
       return Object.freeze({
         name,
         dtype,
-        dims: Object.freeze([...dims]),
+        dims: Object.freeze(dims),
         ...(symbols !== undefined && { symbols: checkRanges(symbols, dims, bad) }),
         ...(varies !== undefined && { varies: Boolean(varies) }),
       });
@@ -340,7 +344,7 @@ export function checkSlots(slots, where) {
 function checkRanges(symbols, dims, bad) {
   if (!Array.isArray(symbols) || symbols.length !== dims.length) throw bad();
   return Object.freeze(
-    symbols.map((symbol, i) => {
+    [...symbols].map((symbol, i) => {
       if (symbol === null) return null;
       const { name, min, max } = symbol ?? {};
       const range = Number.isSafeInteger(min) && min >= 0 && min <= max && max === dims[i];

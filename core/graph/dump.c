@@ -56,12 +56,17 @@ static void add_float(text *t, float value) {
         add(t, "-");
         value = -value;
     }
-    if (value > 3.0e38f) {
-        add(t, value > 3.4028235e38f ? "inf" : "huge");
+    if (value > 3.4028235e38f) {
+        add(t, "inf");
         return;
     }
     if (value >= 1e9f) {
-        addf(t, "%llue9", (unsigned long long)((double)value / 1e9));
+        double whole = (double)value / 1e9;
+        unsigned exponent = 9;
+        for (; whole >= 1e18; whole /= 1e9) { /* more is no unsigned long long */
+            exponent += 9;
+        }
+        addf(t, "%llue%u", (unsigned long long)whole, exponent);
         return;
     }
     unsigned long long micro = (unsigned long long)((double)value * 1e6 + 0.5);

@@ -1,6 +1,7 @@
 #include "package/read.h"
 
 #include "base/cursor.h"
+#include "base/diag.h"
 #include "base/limits.h"
 #include "package/head.h"
 #include "package/widen.h"

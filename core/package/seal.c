@@ -129,11 +129,16 @@ wai_status wai_package_state_golden(uint8_t *package, size_t size, wai_bytes gol
     if (status != WAI_OK) {
         return status;
     }
+    parts p;
+    if ((status = find_parts(&p, (wai_bytes){package, size}, diag)) != WAI_OK) {
+        return status;
+    }
     uint64_t place[2]; /* offset and size: read.c checks them when it is opened */
     memcpy(place,
            package + WAI_FORMAT_HEADER_SIZE + (WAI_SECTION_GOLDEN - 1) * WAI_FORMAT_ENTRY_SIZE + 8,
            sizeof place);
-    if (place[0] > size || place[1] > size - place[0] || golden.size > place[1]) {
+    if (place[0] < p.head_size || place[0] > size || place[1] > size - place[0] ||
+        golden.size > place[1]) {
         return wai_fail(diag, WAI_ERR_ARGUMENT, "golden",
                         "%zu bytes of golden outputs, the package has room for %llu", golden.size,
                         (unsigned long long)place[1]);

@@ -20,7 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-#ifdef WAI_LIBFUZZER
 static uint32_t next(uint32_t *state, uint32_t below) {
     *state ^= *state << 13;
     *state ^= *state >> 17;
@@ -96,4 +95,3 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     }
     return size;
 }
-#endif

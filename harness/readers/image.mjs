@@ -6,6 +6,11 @@ import { numberToHalf, typeText } from '../dtypes.mjs';
 
 // Before decoding: a small file can claim a huge picture.
 const MAX_PIXELS = 1 << 26;
+/** Deflate makes at most so many bytes of one. */
+const MOST_OF_PNG = 1032;
+/** Every block of 8 x 8 pixels takes at least one bit. */
+const MOST_OF_JPEG = 512;
+const PNG_CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // by colour type
 
 /**
  * @typedef {object} ImageOptions
@@ -122,16 +127,25 @@ function decode(bytes, where) {
   const isPng = buffer.length > 24 && buffer.readUInt32BE(0) === 0x89504e47;
   const isJpeg = buffer.length > 3 && buffer[0] === 0xff && buffer[1] === 0xd8;
   if (!isPng && !isJpeg) throw refuse('is neither a PNG nor a JPEG file');
-  if (isPng && buffer.readUInt32BE(16) * buffer.readUInt32BE(20) > MAX_PIXELS) {
-    throw new WasmAIError('LIMIT', where, 'the picture has more than 67 million pixels');
-  }
+  if (isPng) checkPngSize(buffer, where, refuse);
+  const maxResolutionInMP = Math.min(67, (buffer.length * MOST_OF_JPEG) / 1e6);
   try {
     return isPng
       ? PNG.sync.read(buffer)
-      : jpeg.decode(buffer, { maxResolutionInMP: 67, maxMemoryUsageInMB: 1024, useTArray: true });
+      : jpeg.decode(buffer, { maxResolutionInMP, maxMemoryUsageInMB: 1024, useTArray: true });
   } catch (error) {
     throw refuse(`cannot be decoded: ${error.message ?? error}`);
   }
+}
+
+/** @param {Buffer} buffer @param {string} where @param {(why: string) => WasmAIError} refuse */
+function checkPngSize(buffer, where, refuse) {
+  const [width, height] = [buffer.readUInt32BE(16), buffer.readUInt32BE(20)];
+  if (width * height > MAX_PIXELS)
+    throw new WasmAIError('LIMIT', where, 'the picture has more than 67 million pixels');
+  const bits = buffer[24] * (PNG_CHANNELS[buffer[25]] ?? 1);
+  if (height * Math.ceil((width * bits) / 8) > buffer.length * MOST_OF_PNG)
+    throw refuse(`${buffer.length} bytes are too few for ${width} x ${height} pixels`);
 }
 
 // RGBA bytes -> 1 (luma, as PIL's "L"), 3 or 4 channels. Alpha is dropped, not blended.
@@ -170,9 +184,11 @@ function resizeRows(picture, width) {
     for (let y = 0; y < height; y++) {
       for (let c = 0; c < channels; c++) {
         let value = 0;
-        weights.forEach((weight, i) => {
-          value += weight * picture.data[(y * picture.width + first + i) * channels + c];
-        });
+        let at = (y * picture.width + first) * channels + c;
+        for (const weight of weights) {
+          value += weight * picture.data[at];
+          at += channels;
+        }
         out[(y * width + x) * channels + c] = value / sum;
       }
     }

@@ -183,6 +183,20 @@ static void test_package_cut_and_patched(void **state) {
     }
 }
 
+/* A diag is filled whatever bytes it had before. */
+static void test_certificate_says_why(void **state) {
+    (void)state;
+    wai_certificate certificate;
+    wai_diag diag;
+    memset(&diag, 0x55, sizeof diag);
+    uint8_t *cut = unit_copy(package, 100);
+    assert_refused(wai_certificate_read(&certificate, (wai_bytes){cut, 100}, &diag), &diag);
+    assert_string_equal(diag.where, "header");
+    memset(&diag, 0x55, sizeof diag);
+    assert_refused(wai_package_state_fuel(cut, 100, 1, &diag), &diag);
+    free(cut);
+}
+
 /* Everything before the constants is structure; the reader does not look at
  * the hashes, so each change reaches the checks behind it. */
 static size_t section_offset(uint32_t kind) {
@@ -304,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_package_runs),
         cmocka_unit_test(test_package_hashes),
         cmocka_unit_test(test_package_cut),
+        cmocka_unit_test(test_certificate_says_why),
         cmocka_unit_test(test_package_cut_and_patched),
         cmocka_unit_test(test_package_flipped),
         cmocka_unit_test(test_open_without_memory),

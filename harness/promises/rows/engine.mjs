@@ -4,6 +4,7 @@ const BELIEVED =
 const IMPORTS = 'A runtime that imports more than its memory is refused.';
 const FEEDS = 'A wrong input is refused by name before a byte of it is copied.';
 const LOADER = 'tests/js/loader.test.mjs';
+const WORKER = 'tests/reject/worker.test.mjs';
 const UNTRUSTED = 'tests/js/untrusted.test.mjs';
 const LIES = 'a runtime that lies about its tensors is caught before its memory is read';
 
@@ -72,6 +73,33 @@ export default [
     replace: '',
     test: UNTRUSTED,
     fails: 'slots, answers and errors that a worker says are checked and made anew',
+  },
+  {
+    name: 'worker-slot-count',
+    promise: BELIEVED,
+    file: 'web/tensors.js',
+    find: ' || slots.length > MAX_SLOTS',
+    replace: '',
+    test: WORKER,
+    fails: 'a worker says: more inputs than any model has',
+  },
+  {
+    name: 'worker-holes',
+    promise: BELIEVED,
+    file: 'web/tensors.js',
+    find: 'const copy = [...dims];',
+    replace: 'const copy = dims;',
+    test: WORKER,
+    fails: 'a worker says: dims with a hole',
+  },
+  {
+    name: 'worker-figures',
+    promise: BELIEVED,
+    file: 'web/runners.js',
+    find: ' && Number.isFinite(value) && value >= 0',
+    replace: '',
+    test: WORKER,
+    fails: 'a worker says: a time that is none',
   },
   {
     name: 'worker-answers',
