@@ -70,10 +70,10 @@ export function callSource(work) {
   }`;
 }
 
-/** What such a function returned, or the page's error. @param {string} text */
+/** What such a function returned, or the page's error in Playwright's words. @param {string} text */
 export function answerOf(text) {
   const answer = read(text);
-  if (answer.error !== undefined) throw new Error(answer.error);
+  if (answer.error !== undefined) throw new Error(`page.evaluate: ${answer.error}`);
   return answer.value;
 }
 

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { closestName } from '../../web/errors.js';
 import { tableText } from '../io.mjs';
+import { BROWSER_NAMES, ensureBrowser } from '../toolchain/browsers.mjs';
 import { projectDir, step } from '../toolchain/cache.mjs';
 import { ensureChromium } from '../toolchain/chromium.mjs';
 import { failSetup } from '../toolchain/setup.mjs';
@@ -19,9 +20,20 @@ import { runTest } from './tests.mjs';
 
 const USAGE = `npm run promises [-- NAME... ]     rows whose name begins with NAME; all without
   --jobs N    how many at a time (2)
+  --engine E  firefox or webkit: rows whose test is one on every engine, there
   --list      print the rows, try nothing
   --page      write the table of web/SECURITY.md, try nothing
 `;
+
+/**
+ * The rows that tests on every engine hold, in another engine. A row that names another than Chromium is about
+ * that one alone.
+ * @param {Row[]} rows @param {string} engine
+ */
+const inEngine = (rows, engine) =>
+  rows
+    .map((row) => ({ ...row, fails: row.fails.replace(/ \(chromium\)$/, ` (${engine})`) }))
+    .filter(({ fails }) => fails.endsWith(` (${engine})`));
 
 /** @param {string[]} names @param {Row[]} rows */
 function choose(names, rows) {
@@ -166,13 +178,18 @@ async function main() {
     allowPositionals: true,
     options: {
       jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+      engine: { type: 'string' },
       list: { type: 'boolean' },
       page: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });
   const jobs = Number(values.jobs);
-  if (values.help || !Number.isInteger(jobs) || jobs < 1) {
+  const engine = /** @type {import('../toolchain/browsers.mjs').BrowserName | undefined} */ (
+    values.engine
+  );
+  const wrong = !Number.isInteger(jobs) || jobs < 1 || (engine && !BROWSER_NAMES.includes(engine));
+  if (values.help || wrong) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
@@ -181,7 +198,7 @@ async function main() {
     writePage(all);
     return 0;
   }
-  const rows = choose(positionals, all);
+  const rows = choose(positionals, engine ? inEngine(all, engine) : all);
   if (!rows) return 2;
   if (values.list) {
     const lines = rows.map((row) => [row.name, row.file, row.test, row.promise]);
@@ -191,6 +208,7 @@ async function main() {
     return 0;
   }
   holdCopies();
+  if (engine) await ensureBrowser(engine);
   const shared = process.env.WASM_AI_SHARED ?? join(dirname(projectDir), 'shared');
   const env = {
     ...process.env,

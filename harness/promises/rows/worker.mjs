@@ -77,6 +77,15 @@ export default [
     fails: 'a browser that does not let a name go gets no model (chromium)',
   },
   {
+    name: 'policy-without-wasm',
+    promise: POLICY,
+    file: 'web/engine.js',
+    find: "refuseIfBlocked(cause);\n    throw new WasmAIError(\n      'MEMORY'",
+    replace: "throw new WasmAIError(\n      'MEMORY'",
+    test: BROWSER,
+    fails: 'a policy without wasm is named too (webkit)',
+  },
+  {
     name: 'page-policy-wasm',
     promise: PAGE,
     file: 'harness/server/policies.mjs',
