@@ -18,6 +18,7 @@ import { headerFiles } from './server/hosts.mjs';
 import { companion, signFolder } from './signing.mjs';
 import { meteredFile } from './toolchain/link_runtime.mjs';
 import { meter } from './toolchain/meter/index.mjs';
+import { limitMemory } from './toolchain/meter/memory.mjs';
 
 const WEB = fileURLToPath(new URL('../web/', import.meta.url));
 const DIGITS = fileURLToPath(new URL('../models/digits/', import.meta.url));
@@ -49,6 +50,8 @@ const COMPILE_WORKER_BUILD = {
     },
   ],
 };
+/** A visitor's model takes so much of the tab to compile and no more: 1 GiB. */
+const DEMO_COMPILER_PAGES = 16384;
 const DEFAULT_CAP_MB = 4096; // all that wasm32 can address
 
 const sha384 = (bytes) => createHash('sha384').update(bytes).digest('hex');
@@ -66,6 +69,8 @@ function hashedName(file, bytes) {
  * @property {boolean} [optimize]    a runtime with only what the models use, where it can be linked
  * @property {boolean} [secure]      strict page policy; only pinned packages load, on a metered runtime
  * @property {boolean} [hardened]    memory hardening (MEMORY_HARDENING); secure has it in any case
+ * @property {string | null} [origin]  https://example.org/ or https://example.org/path/: where it will be; the
+ *   strict policy of the header files then names the very files
  * @property {boolean} [demo]        add the demo site
  * @property {number} [maxHeapMB]    MAX_HEAP_SIZE
  * @property {{ key: import('node:crypto').KeyObject, version?: number } | null} [sign]  manifest and packages;
@@ -83,6 +88,7 @@ export async function buildDist(options) {
     models = [],
     secure = false,
     demo = false,
+    origin = null,
     sign = null,
     encrypt = null,
     maxHeapMB = DEFAULT_CAP_MB,
@@ -159,10 +165,9 @@ export async function buildDist(options) {
 
   onStep('manifest and header files');
   const policy = secure ? 'strict' : 'literal';
-  // No rule names a signature: the header files are the same before `wasm-ai sign` and after.
   const served = [...files.keys(), 'manifest.json'].filter((path) => !path.endsWith('.jws'));
   for (const [name, text] of Object.entries(
-    headerFiles({ files: served, workers, frame, strict: secure, trustedTypes }),
+    headerFiles({ files: served, workers, frame, policy, trustedTypes, origin }),
   ))
     put(`headers/${name}`, text);
   const manifest = {
@@ -175,6 +180,7 @@ export async function buildDist(options) {
     workers,
     frame,
     trustedTypes,
+    ...(origin && { origin }),
     runtimes: { simd: runtimeName },
     operators: chosen.operators,
     packages,
@@ -369,7 +375,7 @@ function bundleLoader(parts) {
  * @returns {Promise<string>} the worker's name
  */
 async function putDemo(put) {
-  const compiler = await readRuntime(COMPILER);
+  const compiler = limitMemory(await readRuntime(COMPILER), DEMO_COMPILER_PAGES);
   const compilerName = hashedName('compiler.wasm', compiler);
   put(compilerName, compiler);
   const workerName = await putWorker('demo/compile_worker.js', put, COMPILE_WORKER_BUILD);

@@ -329,14 +329,8 @@ function inspectIntegrity({ kind, files, manifest }, report) {
   const names = Object.keys(manifest.files);
   const served = [...names.filter((path) => !path.startsWith('headers/')), 'manifest.json'];
   if (kind === 'folder') {
-    const { workers, frame, trustedTypes, policy } = manifest;
-    const today = headerFiles({
-      files: served,
-      workers,
-      frame,
-      strict: policy === 'strict',
-      trustedTypes,
-    });
+    const { workers, frame, trustedTypes, policy, origin } = manifest;
+    const today = headerFiles({ files: served, workers, frame, trustedTypes, policy, origin });
     for (const [name, text] of Object.entries(today)) {
       const file = files.get(`headers/${name}`);
       if (!file || textOf(file) !== text) report.add('headers-stale', `headers/${name}`);

@@ -5,7 +5,7 @@ import { request as plainRequest } from 'node:http';
 import { request } from 'node:https';
 import { join, relative, sep } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
-import { headersOf, LITERAL_POLICY, strictPolicy } from '../server/policies.mjs';
+import { headersOf, pagePolicyOf } from '../server/policies.mjs';
 import { scanPage } from './scripts.mjs';
 
 const MOST_FILES = 2000;
@@ -40,8 +40,8 @@ function readManifest(text, where) {
 /** The headers that the folder's own rules give: our manifest's, or a `_headers` file's. */
 function headerRules(manifest, netlify) {
   if (manifest) {
-    const { workers = [], frame, policy, trustedTypes = [] } = manifest;
-    const pagePolicy = policy === 'strict' ? strictPolicy({ trustedTypes }) : LITERAL_POLICY;
+    const { workers = [], frame } = manifest;
+    const pagePolicy = pagePolicyOf(manifest);
     return (path) => lower(headersOf(path, { workers, frame, pagePolicy, hsts: true }));
   }
   if (netlify === null) return () => null;

@@ -33,9 +33,26 @@ export function configure(command) {
       '--encrypt <keyfile>',
       'encrypt the packages with this key, from `wasm-ai keygen --encryption`; those that are stay as they are',
     )
+    .option(
+      '--origin <address>',
+      'where the folder will be, https://example.org/: the policy in its header files names the very files (with --secure)',
+    )
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
     .option('-o, --output <dir>', 'folder to write', 'dist');
+}
+
+/** @param {{ origin?: string, secure?: boolean }} options */
+function originOf({ origin, secure }) {
+  if (origin === undefined) return null;
+  const bad = (/** @type {string} */ why) => new WasmAIError('ARGUMENT', '--origin', why);
+  if (!secure) throw bad('only the policy of --secure names addresses: give both');
+  if (!/^https:\/\/[\w.-]+(:\d+)?(\/[\w.~%-]+)*\/?$/.test(origin)) {
+    throw bad(
+      `must be the https address of the folder, such as https://example.org/, not "${origin}"`,
+    );
+  }
+  return origin.endsWith('/') ? origin : `${origin}/`;
 }
 
 export async function run(_args, options, io) {
@@ -72,6 +89,7 @@ export async function run(_args, options, io) {
       secure: Boolean(options.secure),
       hardened: config.MEMORY_HARDENING,
       demo: Boolean(options.demo),
+      origin: originOf(options),
       maxHeapMB: config.MAX_HEAP_SIZE,
       sign: key && { key, version },
       encrypt: secret,

@@ -8,7 +8,7 @@ import express from 'express';
 import helmet from 'helmet';
 import { WasmAIError } from '../../web/errors.js';
 import { bound, Clients, LIMITS, serverOptions } from './limits.mjs';
-import { headersOf, LITERAL_POLICY, strictPolicy } from './policies.mjs';
+import { headersOf, pagePolicyOf } from './policies.mjs';
 
 /** What the folder says about itself; a folder without a manifest is served with the literal policy. */
 export function readSite(folder) {
@@ -81,14 +81,7 @@ export function createApp(folder, { scheme = 'https', clients, onRequest = () =>
       return refuse(response, 404, 'no such file');
     }
     if (!real.startsWith(root + sep)) return refuse(response, 404, 'no such file'); // a link out of the folder
-    const pagePolicy =
-      site.policy === 'strict'
-        ? strictPolicy({
-            workers: sourcesOf(request, scheme, site.workers),
-            frames: sourcesOf(request, scheme, site.frame ? [site.frame.file] : []),
-            trustedTypes: site.trustedTypes,
-          })
-        : LITERAL_POLICY;
+    const pagePolicy = pagePolicyOf({ ...site, origin: originOf(request, scheme) });
     const headers = headersOf(file, { workers: site.workers, frame: site.frame, pagePolicy });
     if (file !== path) headers['Cache-Control'] = 'no-cache'; // asked for by its plain name
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -118,11 +111,10 @@ function plainPath(raw) {
   return parts.some((part) => part === '' || part.startsWith('.')) ? null : parts.join('/');
 }
 
-/** The exact addresses of files, when the request says a host that can stand in a policy. */
-function sourcesOf(request, scheme, files) {
+/** The folder's own address, when the request says a host that can stand in a policy. */
+function originOf(request, scheme) {
   const host = request.headers.host ?? '';
-  if (files.length === 0 || !/^[a-z0-9.-]+(:\d{1,5})?$/i.test(host)) return "'self'";
-  return files.map((file) => `${scheme}://${host}/${file}`).join(' ');
+  return /^[a-z0-9.-]+(:\d{1,5})?$/i.test(host) ? `${scheme}://${host}/` : null;
 }
 
 /** @param {import('express').Request} request */

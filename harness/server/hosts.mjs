@@ -8,8 +8,7 @@ import {
   headersOfKind,
   KINDS,
   kindOf,
-  LITERAL_POLICY,
-  strictPolicy,
+  pagePolicyOf,
   WORKER_POLICY,
 } from './policies.mjs';
 
@@ -40,17 +39,20 @@ export const HOSTS = {
  */
 
 /**
- * @param {{ files: string[], workers: string[], frame: { file: string, script: string }, strict: boolean,
- *   trustedTypes?: string[] }} folder
+ * @param {{ files: string[], workers: string[], frame: { file: string, script: string }, policy: string,
+ *   trustedTypes?: string[], origin?: string | null }} folder  as in its manifest
  * @returns {Rules}
  */
-export function rulesOf({ files, workers, frame, strict, trustedTypes }) {
-  const pagePolicy = strict ? strictPolicy({ trustedTypes }) : LITERAL_POLICY;
-  const site = { workers, frame, pagePolicy, hsts: true };
+export function rulesOf({ files, ...folder }) {
+  const { workers, frame } = folder;
+  const site = { workers, frame, pagePolicy: pagePolicyOf(folder), hsts: true };
   const suffixes = KINDS.flatMap((kind) =>
     kind.suffix.filter(Boolean).map((suffix) => ({ suffix, headers: headersOfKind(kind, site) })),
   );
-  const exact = [...files].sort().map((path) => ({ path, headers: headersOf(path, site) }));
+  // Signatures too, whether they are there or not: nothing changes when the folder is signed later.
+  const signed = files.filter((path) => /\.wai$|^manifest\.json$/.test(path));
+  const all = [...files, ...signed.map((path) => `${path}.jws`)].sort();
+  const exact = all.map((path) => ({ path, headers: headersOf(path, site) }));
   const special = exact.filter(({ path, headers }) => {
     const usual = headersOfKind(kindOf(path), site);
     return JSON.stringify(headers) !== JSON.stringify(usual);

@@ -47,6 +47,22 @@ export function strictPolicy({
   ].join('; ');
 }
 
+/**
+ * The policy of a folder's pages. With its own address known, the strict one names the very files.
+ * @param {{ policy?: string, workers?: string[], frame?: { file: string }, trustedTypes?: string[],
+ *   origin?: string | null }} folder  as in its manifest; origin: with a / at its end
+ */
+export function pagePolicyOf({ policy, workers = [], frame, trustedTypes, origin }) {
+  if (policy !== 'strict') return LITERAL_POLICY;
+  const exact = (/** @type {string[]} */ files) =>
+    origin && files.length ? files.map((file) => `${origin}${file}`).join(' ') : "'self'";
+  return strictPolicy({
+    workers: exact(workers),
+    frames: exact(frame ? [frame.file] : []),
+    trustedTypes,
+  });
+}
+
 /** Every response, whatever it is. */
 export const EVERY = {
   'X-Content-Type-Options': 'nosniff',
@@ -118,6 +134,7 @@ export const KINDS = [
     csp: NOTHING,
     headers: {},
   },
+  { name: 'signature', suffix: ['.jws'], type: 'application/jose', csp: NOTHING, headers: {} },
   { name: 'style', suffix: ['.css'], type: 'text/css; charset=utf-8', csp: NOTHING, headers: {} },
   { name: 'data', suffix: ['.json'], type: 'application/json', csp: NOTHING, headers: {} },
   {

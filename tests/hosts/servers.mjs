@@ -152,10 +152,10 @@ const isOpen = (/** @type {number} */ port) =>
 
 /**
  * @param {string} name @param {import('../../harness/toolchain/env.mjs').Toolchain} toolchain
- * @param {{ site: string, work: string, key: string, cert: string }} place
+ * @param {{ site: string, work: string, key: string, cert: string, port?: number }} place
  */
 export async function startServer(name, toolchain, place) {
-  const port = await freePort();
+  const port = place.port ?? (await freePort());
   mkdirSync(place.work, { recursive: true });
   chmodSync(place.work, 0o755);
   const { args, env } = SERVERS[name].prepare({ ...place, port }, toolchain.root);
