@@ -186,6 +186,10 @@ function checkFile(claims, bytes, file) {
   checkContent(claims, contentOf(bytes, claims.kind, file), file);
 }
 
+/** @param {KeyObject[]} keys @param {import('../web/jws.js').Jws} jws */
+export const isMadeBy = (keys, { signed, signature }) =>
+  keys.some((key) => verifyBytes(null, signed, key, signature));
+
 /**
  * @param {Uint8Array} bytes
  * @param {{ file: string, kind: Claims['kind'], name: string | null, keys: KeyObject[], minVersion?: number }} how
@@ -194,7 +198,7 @@ function checkFile(claims, bytes, file) {
 export async function verifyFile(bytes, { file, kind, name, keys, minVersion = 0 }) {
   const text = await readSignature(file);
   const jws = parseJws(text, file);
-  if (!keys.some((key) => verifyBytes(null, jws.signed, key, jws.signature))) {
+  if (!isMadeBy(keys, jws)) {
     throw new WasmAIError(
       'SIGNATURE',
       file,

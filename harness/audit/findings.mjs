@@ -72,6 +72,16 @@ export const FINDINGS = {
       'this signature is not of the file beside it: a page that asks for one refuses the file',
     fix: 'deploy file and signature of one build together, or `wasm-ai sign` again',
   },
+  'signature-missing': {
+    severity: 'medium',
+    allows: 'a page that asks for a signature refuses the file, one that does not takes any',
+    fix: '`wasm-ai sign`, and deploy NAME.jws beside it',
+  },
+  'signature-untrusted': {
+    severity: 'high',
+    allows: 'none of the given keys made this signature: somebody else signed, or it was changed',
+    fix: 'find out who signed; deploy what you signed, or give the right --key',
+  },
   'package-over-cap': {
     severity: 'medium',
     allows: 'the model needs more memory than MAX_HEAP_SIZE allows: it will not load',
@@ -126,6 +136,18 @@ export const FINDINGS = {
     allows:
       'code from strings as blob: workers or scripts: the policy must allow blob:, for everybody',
     fix: 'use a worker file of your own by its URL',
+  },
+  'script-module-worker': {
+    severity: 'low',
+    allows:
+      "Chromium holds a module worker's static imports against the page's policy, not the worker's",
+    fix: 'bundle the worker into one classic script',
+  },
+  'http-address': {
+    severity: 'medium',
+    allows:
+      'what comes over http can be read and changed on its way; browsers block it in pages of https',
+    fix: 'serve the file yourself, over https',
   },
   'script-cdn': {
     severity: 'medium',
@@ -198,6 +220,12 @@ export const FINDINGS = {
     allows: 'what the page knows can be sent to any host',
     fix: "connect-src 'self'",
   },
+  'csp-frame-any': {
+    severity: 'low',
+    allows:
+      'an injection can put any site into the page, and send to it what it knows by the address',
+    fix: "add frame-src 'none', or the very address of the frame (`wasm-ai build --secure` does)",
+  },
   'csp-base-uri': {
     severity: 'low',
     allows: 'an injected <base> turns all relative addresses of scripts to another host',
@@ -244,6 +272,20 @@ export const FINDINGS = {
     severity: 'high',
     allows: 'code in the worker may fetch and send',
     fix: "the worker's policy starts with default-src 'none'",
+    header: CSP,
+    value: WORKER_POLICY,
+  },
+  'worker-eval': {
+    severity: 'high',
+    allows: 'text becomes code in the worker: what a hostile model writes, script may run',
+    fix: "take 'unsafe-eval' out; wasm needs 'wasm-unsafe-eval' only",
+    header: CSP,
+    value: WORKER_POLICY,
+  },
+  'worker-nested': {
+    severity: 'high',
+    allows: 'the worker may start another from a file that has no policy at all',
+    fix: 'leave worker-src out; for threads, name the very file of the worker and no other',
     header: CSP,
     value: WORKER_POLICY,
   },

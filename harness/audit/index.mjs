@@ -4,9 +4,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { encryptedFor, readCertificate } from '../../web/certificate.js';
 import { checkPackage } from '../../web/chunks.js';
 import { WasmAIError } from '../../web/errors.js';
+import { parseJws } from '../../web/jws.js';
 import { readBytes } from '../files.mjs';
 import { headerFiles } from '../server/hosts.mjs';
-import { claimsFor, nameToSign } from '../signing.mjs';
+import { claimsFor, isMadeBy, nameToSign } from '../signing.mjs';
 import { FINDINGS, HOST_WORDS, SEVERITIES } from './findings.mjs';
 import {
   allowsEval,
@@ -63,9 +64,11 @@ class Report {
 }
 
 /**
+ * ca: PEM of an authority to trust; httpPort: where to look for the redirect; keys: whose signatures there must be
+ * @typedef {{ ca?: string, httpPort?: number, maxHeapMB?: number, keys?: import('node:crypto').KeyObject[] }} Options
+ *
  * @param {string} target folder, wasm file, package, or http(s) address
- * @param {{ ca?: string, httpPort?: number, maxHeapMB?: number }} [options]
- *        ca: PEM of an authority to trust; httpPort: where to look for the redirect
+ * @param {Options} [options]
  */
 export async function audit(target, options = {}) {
   const report = new Report();
@@ -79,12 +82,12 @@ async function inspectTarget(target, options, report) {
     const url = new URL(target);
     const site = await readUrl(url, options);
     await inspectTransport(url, site, options, report);
-    await inspectSite(site, report);
+    await inspectSite(site, options, report);
     return 'url';
   }
   const info = await stat(target).catch(() => null);
   if (info?.isDirectory()) {
-    await inspectSite(await readFolder(target), report);
+    await inspectSite(await readFolder(target), options, report);
     return 'folder';
   }
   const bytes = new Uint8Array(await readBytes(target));
@@ -95,20 +98,26 @@ async function inspectTarget(target, options, report) {
   const signature = await readFile(`${target}.jws`).catch(() => null);
   const facts = await inspectPackage(target, bytes, signature, options, report);
   report.facts.packages = { [target]: facts };
-  if (!signature) report.add('package-unsigned', target);
+  if (!signature && !options.keys?.length) report.add('package-unsigned', target);
   return 'package';
 }
 
 /**
- * What the signature beside a file says; whether its key is trusted is for `wasm-ai verify`.
+ * What the signature beside a file says, and, with keys, whether one of them made it.
  * @param {string} path @param {Uint8Array} bytes @param {Uint8Array | null | undefined} signature
- * @param {'package' | 'manifest'} kind @param {Report} report
+ * @param {'package' | 'manifest'} kind @param {{ keys?: import('node:crypto').KeyObject[] }} options @param {Report} report
  */
-function inspectSignature(path, bytes, signature, kind, report) {
-  if (!signature) return null;
+function inspectSignature(path, bytes, signature, kind, { keys = [] }, report) {
+  if (!signature) {
+    if (keys.length) report.add('signature-missing', path);
+    return null;
+  }
   const text = Buffer.from(signature).toString('latin1');
   try {
-    return claimsFor(bytes, text, { file: path, kind, name: nameToSign(path) });
+    const claims = claimsFor(bytes, text, { file: path, kind, name: nameToSign(path) });
+    const trusted = keys.length ? isMadeBy(keys, parseJws(text, path)) : null;
+    if (trusted === false) report.add('signature-untrusted', `${path}.jws`, `key ${claims.keyId}`);
+    return { ...claims, trusted };
   } catch {
     report.add('signature-mismatch', `${path}.jws`);
     return null;
@@ -145,12 +154,13 @@ function inspectWasm(path, bytes, report) {
 
 /**
  * @param {string} path @param {Uint8Array} bytes @param {Uint8Array | null | undefined} signature
- * @param {{ maxHeapMB?: number }} options @param {Report} report
+ * @param {Options} options @param {Report} report
  */
-async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, report) {
+async function inspectPackage(path, bytes, signature, options, report) {
+  const { maxHeapMB = 4096 } = options;
   const about = {
     sha384: sha384(bytes),
-    signature: inspectSignature(path, bytes, signature, 'package', report),
+    signature: inspectSignature(path, bytes, signature, 'package', options, report),
   };
   const encrypted = encryptedFor(bytes);
   if (encrypted) return { encrypted, ...about }; // and nothing else can be seen
@@ -166,11 +176,11 @@ async function inspectPackage(path, bytes, signature, { maxHeapMB = 4096 }, repo
   };
 }
 
-/** @param {import('./site.mjs').Site} site @param {Report} report */
-async function inspectSite(site, report) {
+/** @param {import('./site.mjs').Site} site @param {Options} options @param {Report} report */
+async function inspectSite(site, { keys }, report) {
   const { files, manifest, missing } = site;
   report.facts = { ...report.facts, files: files.size, wasm: {}, packages: {}, policies: {} };
-  inspectIntegrity(site, report);
+  inspectIntegrity(site, { keys }, report);
   for (const path of missing) report.add('integrity-missing-file', path);
   for (const [path, file] of files) {
     if (manifest && path.startsWith('headers/')) continue; // for the host, not for visitors
@@ -184,7 +194,7 @@ async function inspectSite(site, report) {
         path,
         file.bytes,
         files.get(`${path}.jws`)?.bytes,
-        {},
+        { keys },
         report,
       );
     await inspectFile(path, file, kindOf(path, file, manifest), site, report);
@@ -218,7 +228,10 @@ async function inspectFile(path, file, kind, site, report) {
   if (kind === 'page') {
     const { found, meta } = scanPage(textOf(file));
     for (const { id, detail } of found) report.add(id, path, detail);
-    if (meta) policies.push(...readPolicies(meta));
+    for (const policy of readPolicies(meta ?? '')) {
+      policy.delete('frame-ancestors'); // does nothing there
+      policies.push(policy);
+    }
   } else if (kind === 'frame') {
     policies.push(...readPolicies(scanPage(textOf(file)).meta ?? ''));
     // Its workers, of a blob: that is allowed here and nowhere else, inherit it.
@@ -301,8 +314,8 @@ function inspectHeaders(path, kind, headers, site, report) {
     report.add('version-told', headers.server ?? `x-powered-by: ${headers['x-powered-by']}`);
 }
 
-/** @param {import('./site.mjs').Site} site @param {Report} report */
-function inspectIntegrity({ kind, files, manifest }, report) {
+/** @param {import('./site.mjs').Site} site @param {Options} options @param {Report} report */
+function inspectIntegrity({ kind, files, manifest }, options, report) {
   const code = [...files.keys()].filter((path) => /\.(wasm|wai)$/i.test(path));
   if (!manifest) {
     if (code.length) report.add('integrity-no-manifest', code[0], `${code.length} files`);
@@ -344,6 +357,7 @@ function inspectIntegrity({ kind, files, manifest }, report) {
       files.get('manifest.json')?.bytes ?? new Uint8Array(),
       files.get('manifest.json.jws')?.bytes,
       'manifest',
+      options,
       report,
     ),
   };

@@ -25,6 +25,7 @@ const FALLBACK = {
   'script-src': ['script-src', 'default-src'],
   'worker-src': ['worker-src', 'child-src', 'script-src', 'default-src'],
   'connect-src': ['connect-src', 'default-src'],
+  'frame-src': ['frame-src', 'child-src', 'default-src'],
 };
 
 /** Sources of a directive, by its fallbacks; null when nothing limits it. @param {Map<string, string[]>} policy */
@@ -51,6 +52,7 @@ const PAGE = {
   'csp-blob': (policy) => has('script-src', 'blob:')(policy) || has('worker-src', 'blob:')(policy),
   'csp-wasm-on-page': has('script-src', "'wasm-unsafe-eval'"),
   'csp-connect-any': (policy) => isAny(sourcesOf(policy, 'connect-src')),
+  'csp-frame-any': (policy) => isAny(sourcesOf(policy, 'frame-src')),
   'csp-base-uri': (policy) => !policy.has('base-uri'),
   'csp-form-action': (policy) => !policy.has('form-action'),
   'trusted-types-missing': (policy) => !policy.has('require-trusted-types-for'),
@@ -58,8 +60,13 @@ const PAGE = {
     policy.has('require-trusted-types-for') && (policy.get('trusted-types') ?? ['*']).includes('*'),
 };
 
+const NESTED = /^'(?!self)|^blob:$|^https?:\/\/[^/]+\/.+\.m?js$/;
 const WORKER = {
   'worker-network': (policy) => !isNone(sourcesOf(policy, 'connect-src')),
+  'worker-eval': has('script-src', "'unsafe-eval'"),
+  // One file is what a pool of threads needs; of the worker's origin it could be one without a policy.
+  'worker-nested': (policy) =>
+    (policy.get('worker-src') ?? policy.get('child-src'))?.some((source) => !NESTED.test(source)),
   'worker-self': (policy) => {
     const sources = sourcesOf(policy, 'script-src');
     return (

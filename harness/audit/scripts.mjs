@@ -15,6 +15,8 @@ const RULES = {
     /\bdocument\.write(?:ln)?\s*\(/g,
   ],
 };
+/** Chromium holds their static imports against the page's policy, not their own. */
+const MODULE_WORKER = /\bnew\s+Worker\([^;]{0,300}?\btype:\s*["'`]module["'`]/g;
 const BLOB = /["'`]blob:|createObjectURL\s*\(/g;
 const ADDRESS = /["'`](https?:\/\/[^\s"'`\\)<>]+)/g;
 /** Names of XML, and what can never be a host (RFC 2606). */
@@ -41,14 +43,21 @@ export async function scanScript(text) {
   const blobs = code.match(BLOB) ?? [];
   if (blobs.length)
     found.push({ id: 'script-blob', detail: `${blobs.length} x ${short(blobs[0])}` });
+  const modules = code.match(MODULE_WORKER) ?? [];
+  if (modules.length)
+    found.push({ id: 'script-module-worker', detail: `${modules.length} x ${short(modules[0])}` });
   const addresses = new Set(
     [...code.matchAll(ADDRESS)].map(([, url]) => url).filter((url) => !NO_ADDRESS.test(url)),
   );
+  const plain = [...addresses].filter((url) => url.startsWith('http:'));
+  if (plain.length)
+    found.push({ id: 'http-address', detail: `${plain.length} x ${short(plain[0], 80)}` });
+  const all = [...addresses].filter((url) => !plain.includes(url));
   for (const [id, wanted] of /** @type {[string, boolean][]} */ ([
     ['script-cdn', true],
     ['script-absolute-url', false],
   ])) {
-    const list = [...addresses].filter((url) => LOADED.test(url) === wanted);
+    const list = all.filter((url) => LOADED.test(url) === wanted);
     if (list.length) found.push({ id, detail: `${list.length} x ${short(list[0], 80)}` });
   }
   return found;
@@ -65,6 +74,7 @@ export function scanPage(html) {
     const source = /\bsrc\s*=\s*["']?([^"'\s>]+)/i.exec(attributes)?.[1];
     if (source) {
       sources.push(source);
+      if (/^http:/i.test(source)) found.push({ id: 'http-address', detail: source });
       if (/^(https?:)?\/\//i.test(source) && !/\bintegrity\s*=/i.test(attributes))
         found.push({ id: 'html-no-integrity', detail: source });
     } else if (body.trim() && !/type\s*=\s*["']?[^"'>]*json/i.test(attributes)) {

@@ -178,6 +178,16 @@ export async function readUrl(url, { ca } = {}) {
       waiting.add(path);
   };
   for (const source of scanPage(new TextDecoder().decode(first.bytes)).sources) name(source, url);
+  // Nothing names them, and a host may answer with a page what is not there.
+  const addSignature = async (/** @type {string} */ path) => {
+    const file = await ask(new URL(`${path}.jws`, base), { ca }).catch(() => null);
+    const isPage = /html/.test(file?.headers['content-type'] ?? '');
+    if (file?.status === 200 && !isPage) files.set(`${path}.jws`, file);
+  };
+  if (manifest) {
+    files.set('manifest.json', listed);
+    await addSignature('manifest.json');
+  }
   for (const path of waiting) {
     if (files.has(path) || files.size >= MOST_FILES) continue;
     const address = new URL(path, base);
@@ -187,6 +197,7 @@ export async function readUrl(url, { ca } = {}) {
       continue;
     }
     files.set(path, file);
+    if (/\.wai$|^manifest\.json$/.test(path)) await addSignature(path);
     if (!/\.m?js$/.test(path)) continue;
     const text = new TextDecoder().decode(file.bytes);
     for (const [, found] of text.matchAll(/["'`](\.{0,2}\/?[\w./-]+\.(?:m?js|wasm|wai))["'`]/g))

@@ -4,6 +4,8 @@ import { HOST_WORDS, SEVERITIES } from '../audit/findings.mjs';
 import { audit } from '../audit/index.mjs';
 import { readConfig } from '../config.mjs';
 import { tableText } from '../io.mjs';
+import { readPublicKey } from '../signing.mjs';
+import { collect } from './options.mjs';
 
 export const name = 'audit';
 export const summary = 'report the attack surface of a folder, a site, a wasm file or a package';
@@ -13,12 +15,18 @@ export const description =
   'Exit code 1 if a finding is at or above --fail-on.';
 export const example = `wasm-ai audit dist
 wasm-ai audit https://example.org/ --fail-on low --host nginx
+wasm-ai audit https://example.org/ --key release.pub.pem
 wasm-ai audit node_modules/some-package/dist --json`;
 
 export function configure(command) {
   command
     .argument('<target>', 'folder, http(s) address, .wasm or .wai file')
     .option('--fail-on <severity>', `exit 1 at or above: ${SEVERITIES.join(', ')}`, 'high')
+    .option(
+      '--key <file>',
+      'public key, PEM: everything must be signed by it; repeat for several',
+      collect,
+    )
     .option('--host <name>', `say fixes for: ${Object.keys(HOST_WORDS).join(', ')}`);
 }
 
@@ -45,7 +53,8 @@ export async function run([target], options, io) {
     throw new WasmAIError('ARGUMENT', '--host', why);
   }
   const { MAX_HEAP_SIZE } = readConfig({});
-  const report = await audit(target, { maxHeapMB: MAX_HEAP_SIZE });
+  const keys = await Promise.all((options.key ?? []).map(readPublicKey));
+  const report = await audit(target, { maxHeapMB: MAX_HEAP_SIZE, keys });
   const host =
     options.host ?? SERVERS.find(([pattern]) => pattern.test(report.facts.server ?? ''))?.[1];
   io.json(report);
@@ -102,7 +111,7 @@ function factsText({ wasm = {}, packages = {}, certificate, integrity }) {
   if (integrity) {
     const { files, signature } = integrity;
     const signed = signature
-      ? `, signed: version ${signature.version}, key ${signature.keyId}`
+      ? `, signed: version ${signature.version}, key ${signature.keyId}${signature.trusted ? ', trusted' : ''}`
       : '';
     rows.push(['manifest', `${files} files with SHA-384${signed}`]);
   }

@@ -73,6 +73,8 @@ const FILES = {
     'page.js': 'import("https://other.example.org/ort.js"); x = "https://b.example/x@1.2/";',
   },
   'script-absolute-url': { 'page.js': 'navigator.sendBeacon("https://count.example.org/x");' },
+  'http-address': { 'page.js': 'import("http://other.example.org/x.js");' },
+  'script-module-worker': { 'page.js': 'new Worker("./w.js", { type: "module" });' },
   'html-inline-script': { 'index.html': '<!doctype html><script>alert(1)</script>' },
   'html-no-integrity': { 'index.html': '<script src="https://other.example/x.js"></script>' },
   'exposed-key': { 'server.key': 'x' },
@@ -110,12 +112,19 @@ const HEADERS = {
   'csp-blob': page('worker-src', "worker-src 'self' blob:"),
   'csp-wasm-on-page': page('script-src', "script-src 'self' 'wasm-unsafe-eval'"),
   'csp-connect-any': page('connect-src', 'connect-src *'),
+  'csp-frame-any': page('frame-src', 'frame-src https:'),
   'csp-base-uri': page('base-uri', ''),
   'csp-form-action': page('form-action', ''),
   'trusted-types-missing': page('require-trusted-types-for', ''),
   'trusted-types-any': page('trusted-types', 'trusted-types *'),
   'script-no-policy': ['page.js', CSP, null],
   'worker-no-policy': ['worker.js', CSP, null],
+  'worker-eval': [
+    'worker.js',
+    CSP,
+    WORKER_POLICY.replace("'wasm-unsafe-eval'", "'wasm-unsafe-eval' 'unsafe-eval'"),
+  ],
+  'worker-nested': ['worker.js', CSP, `${WORKER_POLICY}; worker-src 'self'`],
   'worker-network': ['worker.js', CSP, `${WORKER_POLICY}; connect-src 'self'`],
   'worker-self': ['worker.js', CSP, "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"],
   'worker-blocks-wasm': ['worker.js', CSP, "default-src 'none'"],
@@ -232,6 +241,15 @@ test('signatures: a package with its own, one with another, a folder signed whol
   assert.equal(facts.packages[file].signature.version, 7);
   writeFileSync(file, stubPackage({ extra: 80 }));
   assert.deepEqual(idsOf(seen(await audit(file))), ['signature-mismatch']);
+
+  const stranger = generateKeyPairSync('ed25519').publicKey;
+  const about = async (target, ...keys) => idsOf(seen(await audit(target, { keys })));
+  writeFileSync(file, stubPackage());
+  assert.deepEqual(await about(file, stranger, publicKey), []);
+  assert.deepEqual(await about(file, stranger), ['signature-untrusted']);
+  rmSync(`${file}.jws`);
+  assert.deepEqual(await about(file, publicKey), ['signature-missing']);
+  writeFileSync(`${file}.jws`, signPackage(stubPackage(), { key, name: file, version: 7 }));
 
   const out = await secureDist(t, { key: privateKey, version: 7 });
   writeFileSync(join(out, 'us.pub.pem'), publicKey.export({ type: 'spki', format: 'pem' }));

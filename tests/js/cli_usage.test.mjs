@@ -82,6 +82,12 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
     [['compile', model, '--dim', 'a=1', '--dim', 'a=2'], /a is given twice/],
     [['compile', model, '--max-heap', '1.5'], /ARGUMENT: --max-heap: must be whole MiB/],
     [['compile', model, '-o', model], /this would overwrite the model/],
+    [
+      ['build', '--secure', '--origin', 'http://example.org/'],
+      /--origin: must be the https address/,
+    ],
+    [['build', '--secure', '--origin', 'https://example.org/;script-src *'], /--origin: must be/],
+    [['build', '--origin', 'https://example.org/'], /only the policy of --secure names addresses/],
     [['run', model, '--input', 'zeros'], /this is an ONNX file; compile it first/],
     [['run', out, '--variant', 'relaxed'], /UNSUPPORTED: --variant relaxed/],
     [['run', out, '--threads', '4'], /UNSUPPORTED: --threads 4/],

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import wabt from 'wabt';
-import { MAX_DEPTH, meter } from '../../harness/toolchain/meter/index.mjs';
+import { MAX_DEPTH, MeterError, meter } from '../../harness/toolchain/meter/index.mjs';
 import { tripsOf } from '../../harness/toolchain/meter/loops.mjs';
+import { limitMemory } from '../../harness/toolchain/meter/memory.mjs';
 import { endlessLoops } from './meter_loops.mjs';
 
 const tools = await wabt();
@@ -296,6 +297,24 @@ test('random programs: the answer is the same, and no instruction is free', () =
     }
   }
   assert.ok(ended > 1000 && counted > 300, `${ended} ended, ${counted} counted`);
+});
+
+test('a module gets another maximum of memory, and nothing else changes', () => {
+  for (const limits of ['1', '1 65536', '200 65536']) {
+    const bytes = assemble(
+      `(module (memory (export "memory") ${limits}) (data (i32.const 3) "abc") (func (export "f")))`,
+    );
+    const limited = limitMemory(bytes, 1000);
+    const [before, after] = [bytes, limited].map((module) => /** @type {any} */ (start(module)));
+    assert.deepEqual(Object.keys(after), Object.keys(before));
+    assert.deepEqual(after.memory.buffer, before.memory.buffer);
+    const size = after.memory.buffer.byteLength / 65536;
+    assert.equal(after.memory.grow(1000 - size), size);
+    assert.throws(() => after.memory.grow(1), RangeError);
+    assert.deepEqual(limitMemory(limited, 1000), limited);
+  }
+  for (const text of ['(module)', '(module (memory 1001))', '(module (import "e" "m" (memory 1)))'])
+    assert.throws(() => limitMemory(assemble(text), 1000), MeterError);
 });
 
 test('what the meter does not know is refused by name', () => {
