@@ -1,7 +1,10 @@
-// What instruction limits cost: one warm run on the metered runtime beside the same without limits, in
-// one process and in turns. The runtime without limits is there twice: what the two differ by is noise.
+// What instruction limits, or memory hardening, cost: one warm run on such a runtime beside the plain one,
+// in one process and in turns. The plain runtime is there twice: what the two differ by is noise.
 //
-//   node harness/bench/meter.mjs [--chromium] [--runs N] [MODEL.onnx ...]
+//   node harness/bench/meter.mjs [--of NAME] [--chromium | --cpu] [--runs N] [MODEL.onnx ...]
+//
+// NAME is a row of SUBJECTS. --cpu: time of the processor instead of the clock's, for a machine that others
+// keep busy. Hardening is timed with the wipe behind the run, as the loader does it.
 import { readFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -21,36 +24,53 @@ const MODELS = [
   'selfie-segmentation',
   'deeplabv3-mnv2',
 ].map((name) => join(realModelsFolder(), name, 'model.onnx'));
+/** `every`: hardened, with a look at the weights every so many runs (0: none). */
+const SUBJECTS = {
+  metered: { file: 'runtime-simd.metered.wasm' },
+  hardened: { file: 'runtime-simd.wasm', every: 16 },
+  'hardened-each': { file: 'runtime-simd.wasm', every: 1 },
+  'hardened-never': { file: 'runtime-simd.wasm', every: 0 },
+  'metered-hardened': { file: 'runtime-simd.metered.wasm', every: 16 },
+};
 const built = (name) =>
   readFile(fileURLToPath(new URL(`../../build/wasm/${name}`, import.meta.url)));
 
 /**
  * Runs in Node and, as text, in a page. Times of each peer, in ms, the same count of each.
- * @param {{ peers: Record<string, string>, pack: string, pages: number, runs: number, warmMs: number }} what  bytes as base64
+ * @param {{ peers: Record<string, { wasm: string, every?: number }>, pack: string, pages: number, runs: number, warmMs: number, cpu?: boolean }} what  bytes as base64
  */
-function play({ peers, pack, pages, runs, warmMs }) {
+function play({ peers, pack, pages, runs, warmMs, cpu }) {
+  const spent = () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
+  const now = cpu ? spent : () => performance.now();
   const bytesOf = (/** @type {string} */ text) =>
     Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const bytes = bytesOf(pack);
   const open = (/** @type {string} */ name) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const module = new WebAssembly.Module(bytesOf(peers[name]));
+    const { wasm: text, every } = peers[name];
+    const module = new WebAssembly.Module(bytesOf(text));
     const wasm = /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
     const check = (/** @type {number} */ status) => {
       if (status !== 0) throw new Error(`${name} answered status ${status}`);
     };
     wasm.wai_fuel_set?.(1n << 60n);
+    if (every !== undefined) check(wasm.wai_glue_harden(0x1f83d9ab, 0x5be0cd19, every));
     const at = wasm.wai_glue_alloc(bytes.length);
     new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
     check(wasm.wai_glue_open(at, bytes.length));
     const io = new Uint32Array(memory.buffer, wasm.wai_glue_io(), 33);
     const input = new Float32Array(memory.buffer, io[15], io[16] / 4);
-    for (let i = 0; i < input.length; i++) input[i] = (i % 255) / 255;
+    const values = input.map((_, i) => (i % 255) / 255);
     return () => {
       wasm.wai_fuel_set?.(1n << 60n);
-      const start = performance.now();
+      input.set(values);
+      const start = now();
       check(wasm.wai_glue_run());
-      return performance.now() - start;
+      if (every !== undefined) check(wasm.wai_glue_wipe());
+      return now() - start;
     };
   };
   const names = Object.keys(peers);
@@ -78,23 +98,32 @@ const percent = (/** @type {number} */ ratio) => `${((ratio - 1) * 100).toFixed(
 async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { chromium: { type: 'boolean' }, runs: { type: 'string', default: '60' } },
+    options: {
+      of: { type: 'string', default: 'metered' },
+      chromium: { type: 'boolean' },
+      cpu: { type: 'boolean' },
+      runs: { type: 'string', default: '60' },
+    },
   });
-  const text = async (name) => (await built(name)).toString('base64');
-  const plain = await text('runtime-simd.wasm');
-  const peers = { plain, again: plain, metered: await text('runtime-simd.metered.wasm') };
+  const name = values.of;
+  if (!SUBJECTS[name]) throw new Error(`--of is one of ${Object.keys(SUBJECTS).join(', ')}`);
+  const text = async (file) => (await built(file)).toString('base64');
+  const plain = { wasm: await text('runtime-simd.wasm') };
+  const { file, every } = SUBJECTS[name];
+  const peers = { plain, again: plain, subject: { wasm: await text(file), every } };
   const browser = values.chromium ? await launchChromium(chromiumPath()) : null;
-  const rows = [['', 'plain ms', 'metered', 'of medians', 'paired', 'of minima', 'noise']];
+  const rows = [['', 'plain ms', name, 'of medians', 'paired', 'of minima', 'noise']];
   const ratios = [];
   for (const path of positionals.length ? positionals : MODELS) {
-    const { name, pack } = await readModel(path);
-    const pages = pagesOf(readCertificate(pack, name), 4096, name);
+    const { name: model, pack } = await readModel(path);
+    const pages = pagesOf(readCertificate(pack, model), 4096, model);
     const what = {
       peers,
       pack: Buffer.from(pack).toString('base64'),
       pages,
       runs: Number(values.runs),
       warmMs: 2000,
+      cpu: Boolean(values.cpu),
     };
     const page = await browser?.newPage();
     const times = page
@@ -104,15 +133,15 @@ async function main() {
         )
       : play(what);
     await page?.close();
-    const ratio = median(times.metered) / median(times.plain);
+    const ratio = median(times.subject) / median(times.plain);
     ratios.push(ratio);
     rows.push([
-      name,
+      model,
       median(times.plain).toFixed(2),
-      median(times.metered).toFixed(2),
+      median(times.subject).toFixed(2),
       percent(ratio),
-      percent(pairedRatio(times.metered, times.plain)),
-      percent(Math.min(...times.metered) / Math.min(...times.plain)),
+      percent(pairedRatio(times.subject, times.plain)),
+      percent(Math.min(...times.subject) / Math.min(...times.plain)),
       percent(median(times.again) / median(times.plain)),
     ]);
   }
