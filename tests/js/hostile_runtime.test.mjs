@@ -122,7 +122,7 @@ function outcome(runtime, pack, { carry = false } = {}) {
     }
     return { code: null, message: '', tensors };
   } catch (error) {
-    if (!(error instanceof WasmAIError)) throw error;
+    assert.ok(error instanceof WasmAIError, error?.stack);
     assert.ok(error.message.length > 10 && error.where.length > 0);
     return { code: error.code, message: error.message, tensors: /** @type {any} */ ({}) };
   } finally {

@@ -4,7 +4,8 @@
 ;;     4 input outside memory, 5 size outside memory, 6 name outside memory, 7 unknown dtype,
 ;;     8 size unlike dims, 9 more dims than there can be
 ;;   x[0]: -1 trap, -2 endless loop, -3 fail with a diagnosis, -4 work for x[1] million turns,
-;;     -5 answer with the count of runs of this instance, -6 answer with more than there is room for
+;;     -5 answer with the count of runs of this instance, -6 answer with more than there is room for,
+;;     -7 find damage when it wipes
 ;;   carry: y to x, as the table behind the slots says
 (module
   (import "env" "memory" (memory 1 65536))
@@ -52,7 +53,8 @@
     (if (i32.eq (local.get $mode) (i32.const 9)) (then (i32.store (i32.const 1048) (i32.const 9))))
     (i32.const 0))
   (func (export "wai_glue_harden") (param i32 i32 i32) (result i32) (i32.const 0))
-  (func (export "wai_glue_wipe") (result i32) (i32.const 0))
+  (func (export "wai_glue_wipe") (result i32)
+    (if (result i32) (f32.eq (f32.load (i32.const 4096)) (f32.const -7)) (then (i32.const 7)) (else (i32.const 0))))
   (func (export "wai_glue_io") (result i32) (i32.const 1024))
   (func (export "wai_glue_diag") (result i32) (i32.const 2048))
   (func (export "wai_glue_memory") (result i32) (global.get $next))

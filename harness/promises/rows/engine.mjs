@@ -66,6 +66,15 @@ export default [
     fails: 'an output that the runtime makes larger than its place is not read',
   },
   {
+    name: 'lies-of-the-meter',
+    promise: BELIEVED,
+    file: 'web/fuel.js',
+    find: 'return BigInt.asIntN(64, wasm.wai_fuel_get());',
+    replace: 'return wasm.wai_fuel_get();',
+    test: 'tests/js/hostile_runtime.test.mjs',
+    fails: 'lies of the functions themselves',
+  },
+  {
     name: 'worker-slots',
     promise: BELIEVED,
     file: 'web/tensors.js',
