@@ -60,7 +60,8 @@ export function createApp(folder, { scheme = 'https', clients, onRequest = () =>
       response.setHeader('Connection', 'close'); // it is not read
       return refuse(response, 413, 'no request has a body here');
     }
-    if (request.method === 'GET' || request.method === 'HEAD') return next();
+    if (request.method === 'GET' || request.method === 'HEAD')
+      return clients ? clients.inTurn(request.socket.remoteAddress, response, next) : next();
     response.setHeader('Allow', 'GET, HEAD');
     return refuse(response, 405, 'only GET and HEAD');
   });

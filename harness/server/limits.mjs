@@ -5,6 +5,7 @@
  * @property {number} connections  open connections of all clients together
  * @property {number} perAddress   open connections of one address (IPv6: of one /64)
  * @property {number} rate         requests per second of one address, 0 for no limit; twice as many at once
+ * @property {number} atOnce       answers of one address under way, longer ones apart; others of it wait
  * @property {number} handshakeMs  for the TLS handshake
  * @property {number} headersMs    for a whole request, which has no body
  * @property {number} idleMs       without a byte in either direction, in the middle of an answer
@@ -18,6 +19,7 @@ export const LIMITS = {
   connections: 512,
   perAddress: 128,
   rate: 1000,
+  atOnce: 4,
   handshakeMs: 10000,
   headersMs: 10000,
   idleMs: 30000,
@@ -26,6 +28,8 @@ export const LIMITS = {
   bytesPerSecond: 16384,
 };
 
+/** An answer that takes longer waits for its reader, which costs others nothing. */
+const SHORT_MS = 250;
 const FORGET_ABOVE = 4096; // addresses remembered before those at rest are forgotten
 
 /** IPv6 clients own a /64: count it as one. @param {string | undefined} address */
@@ -45,7 +49,7 @@ export class Clients {
   constructor(limits, now = () => performance.now()) {
     this.limits = limits;
     this.now = now;
-    /** @type {Map<string, { open: number, tokens: number, at: number }>} */
+    /** @type {Map<string, { open: number, tokens: number, at: number, busy: number, waiting: (() => void)[] }>} */
     this.known = new Map();
     /** @type {Set<import('node:net').Socket>} those too that have not said a word yet */
     this.sockets = new Set();
@@ -57,7 +61,7 @@ export class Clients {
     let client = this.known.get(name);
     if (!client) {
       if (this.known.size >= FORGET_ABOVE) this.forget();
-      client = { open: 0, tokens: this.limits.rate * 2, at: this.now() };
+      client = { open: 0, tokens: this.limits.rate * 2, at: this.now(), busy: 0, waiting: [] };
       this.known.set(name, client);
     }
     return client;
@@ -98,6 +102,32 @@ export class Clients {
     if (this.refill(client) < 1) return false;
     client.tokens--;
     return true;
+  }
+
+  /**
+   * Whoever asks much at once waits for itself: so another address is next soon.
+   * @param {string | undefined} address @param {import('node:http').ServerResponse} response
+   * @param {() => void} answer
+   */
+  inTurn(address, response, answer) {
+    const client = this.find(address);
+    const begin = () => {
+      if (response.destroyed) return client.waiting.shift()?.();
+      client.busy++;
+      let done = false;
+      const end = () => {
+        if (done) return;
+        done = true;
+        clearTimeout(timer);
+        client.busy--;
+        client.waiting.shift()?.();
+      };
+      const timer = setTimeout(end, SHORT_MS).unref();
+      response.once('close', end);
+      answer();
+    };
+    if (client.busy < this.limits.atOnce) begin();
+    else client.waiting.push(begin);
   }
 }
 

@@ -30,9 +30,13 @@ function start(command, args, options = {}) {
 async function startServe(folder) {
   const args = [file('../cli.mjs'), 'serve', folder, '--host', HOST, '--port', '0'];
   const { child, ended, said } = start(process.execPath, args);
+  const end = () => {
+    child.kill('SIGKILL');
+    return ended;
+  };
   for (;;) {
     const port = Number(/https:\/\/[^:/]+:(\d+)\//.exec(said())?.[1] ?? 0);
-    if (port) return { port, end: () => (child.kill('SIGKILL'), ended) };
+    if (port) return { port, end };
     const wait = new Promise((resolve) => setTimeout(resolve, 20));
     if (await Promise.race([ended.then(() => true), wait]))
       throw new Error(`serve did not start: ${said()}`);

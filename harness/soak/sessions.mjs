@@ -11,7 +11,11 @@ export function hog(seconds) {
   const source = `const end = Date.now() + ${seconds * 1000}; while (Date.now() < end);`;
   const child = spawn(process.execPath, ['-e', source], { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  return { end: () => (child.kill('SIGKILL'), ended) };
+  const end = () => {
+    child.kill('SIGKILL');
+    return ended;
+  };
+  return { end };
 }
 
 /** @param {number[]} times */

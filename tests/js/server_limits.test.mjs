@@ -1,5 +1,6 @@
 // The server under clients that are slow, many, or speak an old TLS: they wait for themselves.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { createServer as createHttps, request } from 'node:https';
@@ -211,4 +212,25 @@ test('counting: time gives requests back, strangers are forgotten, IPv6 counts b
   assert.notEqual(clientOf('2001:db8:1:2::1'), clientOf('2001:db8:1:3::1'));
   assert.equal(clientOf('::ffff:10.0.0.1'), '10.0.0.1');
   assert.notEqual(clientOf('::1'), clientOf('2001:db8::1'));
+});
+
+test('who asks much at once waits for itself, in order, and another address does not', async () => {
+  const clients = new Clients({ ...LIMITS, atOnce: 2 });
+  const begun = [];
+  const ask = (address, name) => {
+    const response = /** @type {any} */ (Object.assign(new EventEmitter(), { destroyed: false }));
+    clients.inTurn(address, response, () => begun.push(name));
+    return response;
+  };
+  const [first, , third] = ['a', 'b', 'c', 'd', 'e'].map((name) => ask('10.0.0.1', name));
+  ask('10.0.0.2', 'other');
+  assert.deepEqual(begun, ['a', 'b', 'other']);
+  third.destroyed = true; // gone while it waited
+  first.emit('close');
+  first.emit('close');
+  assert.deepEqual(begun, ['a', 'b', 'other', 'd']);
+  // An answer that takes long gives its place away.
+  for (let i = 0; begun.length < 5 && i < 500; i++)
+    await new Promise((next) => setTimeout(next, 10));
+  assert.deepEqual(begun, ['a', 'b', 'other', 'd', 'e']);
 });
