@@ -372,6 +372,7 @@ test('keygen, compile, inspect, run, sign, verify, audit', { skip: noCompiler },
   const bare = await cli('compile', at('m.onnx'), '-o', at('plain.wai'));
   assert.equal(bare.code, 0, bare.err);
 
+  const build = ['build', '--model', at('plain.wai'), '-o', at('dist')];
   const verify = ['verify', at('m.wai'), '--key', at('signer.pub.pem')];
   for (const argv of [
     ['inspect', at('m.wai'), '--decrypt', keyFile],
@@ -381,6 +382,9 @@ test('keygen, compile, inspect, run, sign, verify, audit', { skip: noCompiler },
     verify,
     [...verify, '--decrypt', keyFile],
     ['verify', at('m.wai'), '--self-test', '--decrypt', keyFile],
+    [...build, '--encrypt', keyFile, '--sign', at('signer.pem')],
+    ['verify', at('dist'), '--key', at('signer.pub.pem')],
+    ['audit', at('dist')],
   ]) {
     const { code, err } = await cli(...argv);
     assert.equal(code, 0, `${argv.join(' ')}: ${err}`);
