@@ -119,10 +119,15 @@ export class Copy {
       fs.copyFileSync(path.join(from, name), path.join(to, name));
   }
 
-  /** Put `text` in the place of a file's; gives back what undoes it. @param {string} file @param {(text: string) => string} change */
+  /** @param {string} file */
+  read(file) {
+    return fs.readFileSync(path.join(this.dir, file), 'utf8');
+  }
+
+  /** Put another text in the place of a file's; gives back what undoes it. @param {string} file @param {(text: string) => string} change */
   change(file, change) {
     const full = path.join(this.dir, file);
-    const text = fs.readFileSync(full, 'utf8');
+    const text = this.read(file);
     fs.writeFileSync(full, change(text));
     return () => fs.writeFileSync(full, text);
   }

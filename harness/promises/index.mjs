@@ -16,7 +16,7 @@ import { allRows, buildsOf, occurrences } from './rows.mjs';
 import { runTest } from './tests.mjs';
 
 /** @typedef {import('./rows.mjs').Row} Row */
-/** @typedef {{ row: Row, noticed: boolean, what: string, seconds: number }} Verdict */
+/** @typedef {{ row: Row, noticed: boolean, what: string, details: string, seconds: number }} Verdict */
 
 const USAGE = `npm run promises [-- NAME... ]     rows whose name begins with NAME; all without
   --jobs N    how many at a time (2)
@@ -100,11 +100,9 @@ class Campaign {
     });
     const wrong = await this.passesUnchanged(row, copy);
     if (wrong) return verdict(false, wrong);
-    const undo = copy.change(row.file, (text) => {
-      if (occurrences(text, row.find) !== 1)
-        throw new Error(`${row.name}: \`find\` is not there once`);
-      return text.replace(row.find, () => row.replace);
-    });
+    if (occurrences(copy.read(row.file), row.find) !== 1)
+      return verdict(false, `what it takes away does not stand once in ${row.file}`);
+    const undo = copy.change(row.file, (text) => text.replace(row.find, () => row.replace));
     try {
       const broken = await copy.rebuild(buildsOf(row), row.test);
       if (broken) return verdict(false, `does not build without it: ${broken}`);
@@ -121,7 +119,7 @@ class Campaign {
   }
 }
 
-/** @param {Verdict & { details?: string }} verdict @param {string} count */
+/** @param {Verdict} verdict @param {string} count */
 function say({ row, noticed, what, details, seconds }, count) {
   step(
     `${count} ${noticed ? 'noticed' : 'FAILED '} ${row.name} (${seconds.toFixed(1)} s): ${what}`,

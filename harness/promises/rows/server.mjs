@@ -162,6 +162,15 @@ export default [
     fails: KINDS,
   },
   {
+    name: 'headers-very-files',
+    promise: HEADERS,
+    file: 'harness/server/policies.mjs',
+    find: 'origin && files.length ? files.map',
+    replace: 'false ? files.map',
+    test: 'tests/hosts/hosts.test.mjs',
+    fails: 'nginx: a --secure folder made for its address names its very files, and has no finding',
+  },
+  {
     name: 'headers-nginx',
     promise: HEADERS,
     file: 'harness/server/hosts.mjs',

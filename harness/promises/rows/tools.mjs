@@ -1,5 +1,6 @@
 // `build`, `verify`, `audit` and the linked runtime.
 const AUDIT = '`audit` names every weakness of its table and finds nothing in a `--secure` folder.';
+const DEMO = 'A model that a visitor of the demo compiles takes a gibibyte of memory at most.';
 const VERIFY =
   '`verify` finds every file of a signed folder that was changed, taken away or swapped.';
 const LINKED = 'A runtime linked for some models refuses, by name, a package that needs more.';
@@ -34,6 +35,43 @@ export default [
     replace: 'if (false)',
     test: 'tests/js/audit.test.mjs',
     fails: 'a built folder that somebody changed',
+  },
+  {
+    name: 'audit-keys',
+    promise: AUDIT,
+    file: 'harness/audit/index.mjs',
+    find: 'if (trusted === false) report.add(',
+    replace: 'if (false) report.add(',
+    test: 'tests/js/audit.test.mjs',
+    fails: 'signatures: a package with its own, one with another, a folder signed whole',
+  },
+  {
+    name: 'audit-live-signatures',
+    promise: AUDIT,
+    file: 'harness/audit/site.mjs',
+    find: 'if (file?.status === 200 && !isPage) files.set(',
+    replace: 'if (false) files.set(',
+    test: 'tests/js/audit_weak.test.mjs',
+    fails:
+      'a worker without a policy, and a loader whose pins are gone, live and with a key to trust',
+  },
+  {
+    name: 'audit-worker-policies',
+    promise: AUDIT,
+    file: 'harness/audit/policy.mjs',
+    find: `'worker-eval': has('script-src', "'unsafe-eval'"),`,
+    replace: '',
+    test: 'tests/js/audit.test.mjs',
+    fails: 'headers: worker-eval',
+  },
+  {
+    name: 'demo-compiler-memory',
+    promise: DEMO,
+    file: 'harness/dist.mjs',
+    find: 'limitMemory(await readRuntime(COMPILER), DEMO_COMPILER_PAGES)',
+    replace: 'await readRuntime(COMPILER)',
+    test: 'tests/hosts/hosts.test.mjs',
+    fails: "nginx: the audit over HTTPS finds what it finds in the folder: the demo's own compiler",
   },
   {
     name: 'audit-quiet',
