@@ -1,5 +1,6 @@
 #include "compiler/fold.h"
 
+#include "runtime/canonical.h"
 #include "runtime/step.h"
 
 static void *new_output(wai_graph *graph, const wai_type *type) {
@@ -41,6 +42,9 @@ static wai_status evaluate(wai_graph *graph, wai_node *node, wai_pool *pool) {
     for (uint32_t i = 0; i < node->out_count && status == WAI_OK; i++) {
         node->out[i]->data = step.out[i].data;
         node->out[i]->type = step.out[i].type; /* run may have lowered dims */
+        /* The same package on every machine that compiles. */
+        wai_canonical_nans(step.out[i].type.dtype, step.out[i].data,
+                           wai_type_size(&step.out[i].type));
     }
     return status;
 }

@@ -355,7 +355,7 @@ static wai_status run(wai_session *s, wai_diag *diag) {
     return fence != 0 && status == WAI_OK ? wai_hardened_end(&s->hardened, diag) : status;
 }
 
-/* Constants are the package's bytes, the same everywhere, and not ours to write. */
+/* Constants are the package's bytes (the compiler folds to this NaN), not ours to write. */
 static void finish_outputs(const wai_session *s) {
     for (uint32_t i = 0; i < s->program.output_count; i++) {
         const wai_operand o = operand(s, s->program.outputs[i].value);

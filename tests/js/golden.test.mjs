@@ -196,6 +196,30 @@ test('a self-test leaves what is carried where it is', { skip }, async () => {
   await session.close();
 });
 
+test('a NaN that was folded when it was compiled is the one NaN', { skip }, async () => {
+  const onnx = onnxFile({
+    nodes: [
+      ['Div', ['zero', 'zero'], ['y'], 'nan'],
+      ['Add', ['x', 'y'], ['z']],
+    ],
+    inputs: [['x', FLOAT, [2]]],
+    outputs: [
+      ['y', FLOAT, [2]],
+      ['z', FLOAT, [2]],
+    ],
+    weights: [['zero', [2], [0, -0]]],
+  });
+  const { bytes: pack } = await compile(onnx, { optimize: true });
+  const found = (/** @type {number} */ sign) =>
+    Buffer.from(pack).indexOf(Buffer.from([0, 0, 0xc0, sign, 0, 0, 0xc0, sign])) >= 0;
+  assert.deepEqual([found(0x7f), found(0xff)], [true, false], 'packages are the same bytes too');
+  const session = await load(pack);
+  const { y, z } = await session.run({ x: new Float32Array([1, 2]) });
+  for (const { data } of [y, z])
+    assert.deepEqual([...new Uint32Array(data.buffer)], [0x7fc00000, 0x7fc00000]);
+  await session.close();
+});
+
 test('it can be stopped, and says what it was given wrongly', { skip }, async () => {
   const session = await load(bytes);
   await assert.rejects(session.selfTest({ signal: AbortSignal.abort() }), { code: 'ABORTED' });

@@ -2,6 +2,7 @@
 // garbage, behind a run with other inputs, and with NaNs of every kind in its inputs. Outputs must be the same to the bit: of what a run
 // gives nothing may depend on where it lies, on what was there before, or on sign and payload of a NaN,
 // which WebAssembly leaves to the engine.
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { arrayFromBytes, bytesOf, dtypeByName, dtypeByNumber } from '../../../harness/dtypes.mjs';
 import { PAGE_SIZE, readCertificate } from '../../../web/certificate.js';
@@ -77,13 +78,12 @@ function withNans(tensor, share, kind) {
 
 /** @param {string} how @param {Outcome} want @param {Outcome} have */
 function compare(how, want, have) {
-  if (want.failed !== have.failed)
-    throw new Error(`${how}: "${have.failed}", not "${want.failed}"`);
+  assert.equal(have.failed, want.failed, how);
   for (const [name, { data }] of Object.entries(want.tensors)) {
     const [a, b] = [data, have.tensors[name].data].map((one) => Buffer.from(bytesOf(one)));
     if (a.equals(b)) continue;
     const at = a.findIndex((byte, i) => byte !== b[i]);
-    throw new Error(`${how}: output ${name} differs at byte ${at} of ${a.length} and ${b.length}`);
+    assert.fail(`${how}: output ${name} differs at byte ${at} of ${a.length} and ${b.length}`);
   }
 }
 
