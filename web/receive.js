@@ -61,16 +61,17 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
   const header = await atLeast(HEADER_SIZE, new Uint8Array(0), next);
   const stated = readCertificate(header, where);
   pagesOf(stated, capMB, where);
-  const size = stated.packageSize;
   const start = await atLeast(stated.headSize, header, next);
-  if (start.length < stated.headSize) throw wrongSize(size, start.length, where);
+  if (start.length < stated.headSize) throw wrongSize(stated.packageSize, start.length, where);
 
   const head = start.slice(0, stated.headSize); // a caller's bytes may change under our hands
+  const certificate = readCertificate(head, where);
+  const { packageSize: size, headSize } = certificate;
+  if (headSize !== head.length) throw wrongSize(headSize, head.length, where);
   const digest = await Promise.race([checkHead(head, where), refused]);
   const proof = await Promise.race([proofComing, refused]);
   if (proof) checkContent(proof.claims, { size, head: digest }, where);
   if (source.head && source.head !== digest) throw notPinned(where);
-  const certificate = readCertificate(head, where);
   const bytes = allocate(size, where);
   bytes.set(head);
   const checks = new ChunkChecks(bytes, certificate, where);
@@ -135,9 +136,7 @@ async function receiveAll(where, { capMB, onProgress, parts, refused }, signed) 
     }
     onProgress({ loaded, total: signed ?? loaded, phase: 'download' });
   }
-  const bytes = allocate(loaded, where);
-  for (let at = 0, i = 0; i < pieces.length; at += pieces[i++].length) bytes.set(pieces[i], at);
-  return bytes;
+  return fill(allocate(loaded, where), pieces);
 }
 
 /** @param {string} where */
@@ -166,20 +165,25 @@ function notPinned(where) {
  * @param {() => Promise<Uint8Array | null>} next
  */
 async function atLeast(size, start, next) {
-  while (start.length < size) {
+  const pieces = [start];
+  let length = start.length;
+  while (length < size) {
     const part = await next();
     if (!part) break;
-    start = start.length === 0 ? part : join(start, part);
+    pieces.push(part);
+    length += part.length;
   }
-  return start;
+  return pieces.length === 1 ? start : fill(new Uint8Array(length), pieces);
 }
 
-/** @param {Uint8Array} a @param {Uint8Array} b */
-function join(a, b) {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
+/** @param {Uint8Array<ArrayBuffer>} bytes @param {Uint8Array[]} pieces */
+function fill(bytes, pieces) {
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** @param {number} size @param {string} where @returns {Uint8Array<ArrayBuffer>} */
