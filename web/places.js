@@ -10,7 +10,6 @@ import { WasmAIError } from './errors.js';
  * @typedef {object} Place
  * @property {string} where
  * @property {(listener: Listener) => Link} open  a new worker; throws where the page forbids it
- * @property {() => Place} another  as good as this one, and shares nothing with it
  */
 
 /** @type {{ createScriptURL(text: string): any } | null | undefined} */
@@ -49,10 +48,8 @@ export function unreadable(where) {
  */
 export function inPage(url, policyName = 'wasm-ai') {
   const where = url.href;
-  /** @type {Place} */
-  const place = {
+  return {
     where,
-    another: () => place,
     open({ received, failed }) {
       let worker;
       try {
@@ -82,5 +79,4 @@ export function inPage(url, policyName = 'wasm-ai') {
       };
     },
   };
-  return place;
 }

@@ -74,9 +74,8 @@ export class Reserve {
       this.#planned = false;
       if (!this.#wanted()) return;
       const stop = new AbortController();
-      const place = needs.place.another();
-      const coming = startPrepared({ place, runtime: needs.runtime }, stop.signal);
-      this.#kept = { from: place.where, stop, coming };
+      const coming = startPrepared(needs, stop.signal);
+      this.#kept = { from: needs.place.where, stop, coming };
       coming.catch(() => {}); // whoever takes it finds out
     });
   }

@@ -11,6 +11,7 @@ import { watchComplaints } from '../../harness/browsers/in_page.mjs';
 import { launchBrowser } from '../../harness/browsers/index.mjs';
 import { buildDist } from '../../harness/dist.mjs';
 import { serveFolder } from '../../harness/server/app.mjs';
+import { headersOf, strictPolicy } from '../../harness/server/policies.mjs';
 import { BROWSER_NAMES, browserMissing } from '../../harness/toolchain/browsers.mjs';
 
 /** Playwright's own Chromium, for what only Chromium shows or Playwright can do. */
@@ -132,6 +133,45 @@ export async function elsewhere({ root, manifest }, how, body) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
+}
+
+/**
+ * Headers for `elsewhere`: those of a folder built with --secure. WebKit starts no worker in a sandboxed
+ * frame of a page with COEP, so there it goes without.
+ * @param {Engine} engine @param {string} level of isolation @param {{ manifest: any }} site
+ */
+export function headersFor(engine, level, { manifest }, pagePolicy = strictPolicy()) {
+  return (path) => {
+    const headers = headersOf(path, { ...manifest, pagePolicy });
+    if (engine === 'webkit' && level === 'frame') {
+      delete headers['Cross-Origin-Embedder-Policy'];
+      delete headers['Cross-Origin-Opener-Policy'];
+    }
+    return headers;
+  };
+}
+
+/** A site of somebody else: whatever arrives there is a hit, and that is all that it is for. */
+export async function otherSite() {
+  /** @type {string[]} */
+  const hits = [];
+  const server = createServer(({ url }, response) => {
+    hits.push(String(url));
+    response.writeHead(200, { 'Access-Control-Allow-Origin': '*' }).end();
+  });
+  server.on('upgrade', ({ url }, socket) => {
+    hits.push(String(url));
+    socket.destroy();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  return {
+    url: `http://127.0.0.1:${/** @type {any} */ (server.address()).port}/hit/`,
+    hits,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 /**

@@ -4,21 +4,18 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { headersOf, strictPolicy } from '../../harness/server/policies.mjs';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { elsewhere, makeSite, onEngines, openPage } from './browser.mjs';
+import { elsewhere, headersFor, makeSite, onEngines, openPage, otherSite } from './browser.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const sha384 = (bytes) => createHash('sha384').update(bytes).digest('hex');
 const sites = {};
-/** Another site: whatever arrives there is a hit. */
-const other = { url: '', hits: /** @type {string[]} */ ([]), server: createServer() };
+let other;
 
 before(async () => {
   const folder = join(tmpdir(), `wasm-ai-escape-${process.pid}`);
@@ -30,22 +27,12 @@ before(async () => {
     await plantAttacks(site, locked);
     sites[name] = site;
   }
-  other.server.on('request', ({ url }, response) => {
-    other.hits.push(String(url));
-    response.writeHead(200, { 'Access-Control-Allow-Origin': '*' }).end();
-  });
-  other.server.on('upgrade', ({ url }, socket) => {
-    other.hits.push(String(url));
-    socket.destroy();
-  });
-  await new Promise((resolve) => other.server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  other.url = `http://127.0.0.1:${/** @type {any} */ (other.server.address()).port}/hit/`;
+  other = await otherSite();
 });
 
 after(async () => {
   for (const site of Object.values(sites)) await site.close();
-  other.server.closeAllConnections();
-  other.server.close();
+  await other?.close();
 });
 
 /** The site's worker with one request more, pinned in its loader; `locked`: with canary and lock-down. */
@@ -172,19 +159,6 @@ const DENIED = {
   firefox: 'cacheAdd cacheOpen files indexedDB locks serviceWorker worker',
   webkit: 'files font indexedDB locks worker',
 };
-
-/** WebKit starts no worker in a sandboxed frame of a page with COEP. */
-function headersFor(engine, isolation, { manifest }) {
-  const site = { ...manifest, pagePolicy: strictPolicy() };
-  return (path) => {
-    const headers = headersOf(path, site);
-    if (engine === 'webkit' && isolation === 'frame') {
-      delete headers['Cross-Origin-Embedder-Policy'];
-      delete headers['Cross-Origin-Opener-Policy'];
-    }
-    return headers;
-  };
-}
 
 for (const isolation of ['worker', 'frame']) {
   onEngines(`${isolation}: nothing leads out of the locked worker`, async ({ engine, browser }) => {
