@@ -225,9 +225,13 @@ onEngines('the frame starts nothing for a page of another site', async ({ browse
             frame.setAttribute('sandbox', 'allow-scripts');
             frame.src = address;
             frame.addEventListener('load', () => {
-              const { port1, port2 } = new MessageChannel();
-              port1.onmessage = ({ data }) => resolve(data);
-              frame.contentWindow?.postMessage({ source: '' }, '*', [port2]);
+              const ports = [0, 1].map(() => {
+                const { port1, port2 } = new MessageChannel();
+                port1.onmessage = ({ data }) => resolve(data);
+                return port2;
+              });
+              const source = 'postMessage(1)';
+              frame.contentWindow?.postMessage({ source }, '*', ports);
               setTimeout(() => resolve('silence'), 500);
             });
             document.body.append(frame);

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { headersOf } from '../../harness/server/policies.mjs';
-import { KEPT } from '../../web/lockdown.js';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
 import { elsewhere, makeSite, onEngines, openPage } from './browser.mjs';
 
@@ -22,70 +21,6 @@ before(async () => {
 after(async () => {
   await site?.close();
 });
-
-/** Numbers that Chromium does not let go. */
-const CONSTANTS = new Set(['TEMPORARY', 'PERSISTENT']);
-
-/** A page that remembers the workers that it starts. */
-async function watchWorkers(page) {
-  await page.evaluate(() => {
-    const Native = window.Worker;
-    window.workers = [];
-    window.Worker = class extends Native {
-      constructor(url, options) {
-        super(url, options);
-        window.workers.push(this);
-      }
-    };
-  });
-}
-
-onEngines(
-  'the locked worker can neither fetch, import, eval, store nor talk to others',
-  async ({ browser }) => {
-    const worker = join(site.root, site.manifest.workers[0]);
-    const original = readFileSync(worker);
-    writeFileSync(
-      worker,
-      Buffer.concat([original, readFileSync(new URL('./probe.js', import.meta.url))]),
-    );
-    const { page, close, complaints } = await openPage(browser, site);
-    try {
-      await watchWorkers(page);
-      await page.evaluate(async () => {
-        window.session = await wasmai.load('./models/stub.wai');
-      });
-      const requestsBefore = site.requests.length;
-      const { escaped, left, attempts } = await page.evaluate(
-        () =>
-          new Promise((resolve) => {
-            window.workers[0].addEventListener(
-              'message',
-              ({ data }) => data.probe && resolve(data.probe),
-            );
-            window.workers[0].postMessage({ probe: true });
-          }),
-      );
-      assert.ok(attempts > 30);
-      assert.deepEqual(escaped, []);
-      assert.deepEqual(
-        left.filter((name) => !KEPT.has(name) && !CONSTANTS.has(name)),
-        [],
-        'only the language is left',
-      );
-      assert.equal(site.requests.length, requestsBefore, 'no request reached the server');
-      // and the model still runs in what is left
-      const y = await page.evaluate(async () => [
-        ...(await window.session.run({ x: new Float32Array([1, 2, 3, 4]) })).y.data,
-      ]);
-      assert.deepEqual(y, [2, 4, 6, 8]);
-      assert.deepEqual(complaints, []);
-    } finally {
-      writeFileSync(worker, original);
-      await close();
-    }
-  },
-);
 
 /** The same folder from a server that gives the worker another policy. */
 function withWorkerPolicy(policy, body) {

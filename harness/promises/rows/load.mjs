@@ -43,7 +43,7 @@ export default [
     find: 'sha384: frame.workerSha384',
     replace: 'sha384: null',
     test: 'tests/browser/frame.test.mjs',
-    fails: 'another worker than the one that was built is not given to the frame',
+    fails: 'another worker than the one that was built is not given to the frame (chromium)',
   },
   {
     name: 'digest-runtime',
