@@ -256,7 +256,7 @@ inPages('two sessions share nothing: neither state, nor worker, nor failure', as
       (await one.run({ x: count })).y.data[0],
       (await two.run({ x: count })).y.data[0],
     ];
-    const stuck = caught(one.run({ x: new Float32Array([-2, 0, 0, 0]) }, { deadlineMs: 300 }));
+    const stuck = caught(one.run({ x: new Float32Array([-2, 0, 0, 0]) }, { deadlineMs: 60_000 }));
     const meanwhile = (await two.run({ x: new Float32Array([1, 0, 0, 0]) })).y.data[0];
     await caught(two.run({ x: new Float32Array([-1, 0, 0, 0]) }));
     await one.close();
