@@ -77,12 +77,13 @@ export function chooseVariant() {
  * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number, hardening?: Hardening | null }} parts
  */
 export function openEngine({ runtime, pack, pages, hardening = null }) {
+  if (hardening) checkHardened(pages);
   const module = runtime instanceof WebAssembly.Module ? runtime : compileRuntime(runtime);
   const memory = createMemory(pages);
   const wasm = instantiate(module, memory);
   const meter = metering(wasm);
   const guarded = meter.call;
-  if (hardening) harden(wasm, guarded, pages, hardening);
+  if (hardening) harden(wasm, guarded, hardening);
 
   const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
   if (room === 0) {
@@ -180,18 +181,21 @@ export function openEngine({ runtime, pack, pages, hardening = null }) {
   };
 }
 
+/** @param {number} pages */
+function checkHardened(pages) {
+  if (pages < MAX_HARDENED_PAGES) return;
+  throw new WasmAIError(
+    'LIMIT',
+    'memory hardening',
+    'in 4 GiB of memory a stack that overflows would not trap: use a smaller model',
+  );
+}
+
 /**
  * Before anything is allocated: guard words of a pattern that no model can know.
- * @param {Exports} wasm @param {ReturnType<typeof metering>['call']} guarded @param {number} pages
- * @param {Hardening} hardening
+ * @param {Exports} wasm @param {ReturnType<typeof metering>['call']} guarded @param {Hardening} hardening
  */
-function harden(wasm, guarded, pages, { weightsEvery }) {
-  if (pages >= MAX_HARDENED_PAGES)
-    throw new WasmAIError(
-      'LIMIT',
-      'memory hardening',
-      'in 4 GiB of memory no stack that overflows can be told: use a smaller model',
-    );
+function harden(wasm, guarded, { weightsEvery }) {
   const [low, high] = random(new Uint32Array(2));
   const there = typeof wasm.wai_glue_harden === 'function';
   if (!there || guarded(() => wasm.wai_glue_harden(low, high, weightsEvery)) !== 0)

@@ -69,6 +69,7 @@ static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
 static wai_status reserve(wai_live *live, uint32_t i, wai_pool *pool, wai_diag *diag) {
     wai_pool trial;
     wai_pool_init(&trial, pool->allocator, UINT64_MAX);
+    trial.fence = pool->fence;
     trial.wasteful = true;
     wai_status status = prepare(&live->steps[i], &trial, diag);
     const uint64_t size = trial.total + trial.total / 8 + 1024;
@@ -127,6 +128,7 @@ wai_status wai_live_open(wai_live *live, const wai_program *program, wai_step *s
     }
     wai_pool scratch;
     wai_pool_init(&scratch, pool->allocator, UINT64_MAX);
+    scratch.fence = pool->fence;
     wai_status status = find_live(live, &scratch, diag);
     wai_pool_free(&scratch);
     for (uint32_t i = 0; i < program->step_count && status == WAI_OK; i++) {

@@ -92,6 +92,7 @@ static wai_status infer_again(const wai_session *s, wai_diag *diag) {
     for (uint32_t i = 0; i < s->program.step_count && status == WAI_OK; i++) {
         wai_pool scratch;
         wai_pool_init(&scratch, s->pool.allocator, UINT64_MAX);
+        scratch.fence = s->pool.fence;
         status = wai_step_infer(&s->steps[i], &scratch, diag);
         wai_pool_free(&scratch);
     }
@@ -134,6 +135,7 @@ static wai_status prove_with(const wai_program *p, bool apart, wai_pool *scratch
 static wai_status prove(const wai_session *s, bool apart, wai_diag *diag) {
     wai_pool scratch;
     wai_pool_init(&scratch, s->pool.allocator, UINT64_MAX);
+    scratch.fence = s->pool.fence;
     wai_status status = prove_with(&s->program, apart, &scratch, diag);
     wai_pool_free(&scratch);
     return status;

@@ -240,6 +240,34 @@ test('answers are those without hardening; carried state stays', { skip }, async
   await plain.close();
 });
 
+test('what is carried is there behind the wipe, in each way of asking', { skip }, async () => {
+  const model = onnxFile({
+    nodes: [
+      ['Add', ['x', 's'], ['sum']],
+      ['Mul', ['sum', 'sum'], ['square']],
+    ],
+    inputs: ['x', 's'].map((name) => [name, FLOAT, [40]]),
+    outputs: ['sum', 'square'].map((name) => [name, FLOAT, [40]]),
+  });
+  const { bytes } = await compile(model, { optimize: true });
+  const x = new Float32Array(40).map((_, i) => i);
+  for (const hardened of [false, true]) {
+    const session = await load(bytes, hardened ? { hardened, integrityEvery: 1 } : { hardened });
+    await session.run({ x, s: new Float32Array(40) }, { carry: { s: 'sum' } });
+    for (let i = 2; i < 5; i++) {
+      const { sum, square } = await session.run({ x }, { carry: { s: 'sum' } });
+      assert.deepEqual(
+        [...sum.data],
+        [...x].map((value) => i * value),
+      );
+      assert.equal(square.data[39], (i * 39) ** 2);
+      // The self-test runs beside the state that waits.
+      if (i === 3) assert.equal((await session.selfTest()).passed, true);
+    }
+    await session.close();
+  }
+});
+
 test('what comes out is no view of memory: changing, filling or closing one does not touch the other', {
   skip,
 }, async () => {

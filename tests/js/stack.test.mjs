@@ -65,6 +65,19 @@ before(async () => {
       .bytes;
 });
 
+test('with hardening no memory has every address: below 0 there must be none', () => {
+  const runtime = new Uint8Array();
+  for (const [pages, code] of [
+    [65536, 'LIMIT'],
+    [1, 'MALFORMED'], // what comes next: this runtime is none
+  ]) {
+    const hardening = { weightsEvery: 1 };
+    assert.throws(() => openEngine({ runtime, pack: runtime, pages: Number(pages), hardening }), {
+      code,
+    });
+  }
+});
+
 for (const name of RUNTIMES) {
   test(`${name}: the stack is first, and data begins above it`, { skip }, () => {
     const { value } = stackPointer(read(name));

@@ -523,6 +523,35 @@ static void move_values(uint8_t *package, uint32_t from, uint32_t to) {
     }
 }
 
+static uint32_t bare;
+
+static void free_looked_at(void *context, void *pointer) {
+    const uint8_t *bytes = pointer;
+    for (size_t i = 0; i < 128; i++) {
+        bare += bytes[i] != WAI_POOL_POISON;
+    }
+    wai_malloc_allocator.free(context, pointer);
+}
+
+/* What open takes for its proofs and gives back, and all that a close gives back. */
+static void test_all_that_is_given_back_is_filled(void **state) {
+    (void)state;
+    const wai_allocator allocator = {NULL, take, free_looked_at};
+    const wai_bytes good = wai_package_bytes(digits());
+    for (uint64_t key = 0; key <= 1; key++) {
+        const wai_options options = {.allocator = &allocator, .hardening = {.key = key}};
+        uint8_t *bytes = unit_copy(good.data, good.size);
+        wai_session *session;
+        bare = 0;
+        assert_int_equal(wai_session_open(&session, (wai_bytes){bytes, good.size}, &options, NULL),
+                         WAI_OK);
+        assert_int_equal(bare == 0, key != 0);
+        wai_session_close(session);
+        assert_int_equal(bare == 0, key != 0);
+        free(bytes);
+    }
+}
+
 /* Spare bytes of one slot in another one are no matter without fences. */
 static void test_slots_must_not_touch(void **state) {
     (void)state;
@@ -564,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_workspace),
         cmocka_unit_test(test_wipe_keeps_what_was_carried),
         cmocka_unit_test(test_memory_is_the_same),
+        cmocka_unit_test(test_all_that_is_given_back_is_filled),
         cmocka_unit_test(test_slots_must_not_touch),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
