@@ -142,3 +142,40 @@ onEngines(
     }
   },
 );
+
+onEngines(
+  "the loader's Trusted Types policy makes the address of its worker and no other",
+  async ({ browser }) => {
+    const model = join(tmpdir(), `wasm-ai-stub-${process.pid}`, 'stub.wai');
+    const strict = await makeSite({ runtime, models: [model], secure: true });
+    const { page, close } = await openPage(browser, strict);
+    try {
+      const worker = strict.url + strict.manifest.workers[0];
+      const seen = await page.evaluate(async (address) => {
+        const factory = /** @type {any} */ (window).trustedTypes;
+        const { createPolicy } = factory;
+        const made = [];
+        Object.getPrototypeOf(factory).createPolicy = function (...args) {
+          made.push(Reflect.apply(createPolicy, this, args));
+          return made[made.length - 1];
+        };
+        await (await wasmai.load('./models/stub.wai')).close();
+        const others = ['./page.js', 'https://other.example/x.js', 'blob:x', `${address}?x`, ''];
+        return made.map((policy) => [
+          policy.name,
+          [address, ...others].map((text) => {
+            try {
+              return String(policy.createScriptURL(text)) === text;
+            } catch {
+              return 'refused';
+            }
+          }),
+        ]);
+      }, worker);
+      assert.deepEqual(seen, [['wasm-ai', [true, ...Array(5).fill('refused')]]]);
+    } finally {
+      await close();
+      await strict.close();
+    }
+  },
+);

@@ -116,6 +116,16 @@ export default [
     fails: 'the page itself cannot compile wasm under the literal policy (chromium)',
   },
   {
+    name: 'page-own-policy',
+    promise: PAGE,
+    file: 'web/places.js',
+    find: 'if (text === url.href && url.origin === globalThis.location?.origin) return text;',
+    replace: 'return text;',
+    test: BROWSER,
+    fails:
+      "the loader's Trusted Types policy makes the address of its worker and no other (chromium)",
+  },
+  {
     name: 'page-trusted-types',
     promise: PAGE,
     file: 'harness/server/policies.mjs',
