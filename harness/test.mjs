@@ -1,9 +1,9 @@
 // `npm test`: set-up, build, then every suite of the table below; `npm test -- NAME...` takes some.
 // The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { runWhole } from './run_whole.mjs';
 import { ensureOtherBrowsers } from './toolchain/browsers.mjs';
 import { build } from './toolchain/build.mjs';
 import { projectDir, step, together } from './toolchain/cache.mjs';
@@ -173,35 +173,8 @@ async function execute(command, inside, env) {
         cwd: projectDir,
         env,
       };
-  return new Promise((resolve, reject) => {
-    const child = spawn(line.file, line.args, {
-      cwd: line.cwd,
-      env: line.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // a process group of its own, so that it can be ended whole
-    });
-    let output = '';
-    const end = () => {
-      try {
-        process.kill(-(child.pid ?? 0), 'SIGKILL');
-      } catch {
-        // all gone
-      }
-    };
-    process.once('exit', end);
-    const limit = setTimeout(() => {
-      output += `\nended after ${minutes} minutes\n`;
-      end();
-    }, minutes * 60_000);
-    child.stdout.on('data', (chunk) => (output += chunk));
-    child.stderr.on('data', (chunk) => (output += chunk));
-    child.on('error', reject);
-    child.on('close', (code) => {
-      clearTimeout(limit);
-      process.off('exit', end);
-      resolve({ code: code ?? 128, output });
-    });
-  });
+  const { code, output, hung } = await runWhole(line, minutes * 60_000);
+  return { code, output: hung ? `${output}\nended after ${minutes} minutes\n` : output };
 }
 
 async function main() {

@@ -3,10 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { runWhole } from '../run_whole.mjs';
 import { cacheRoot, contentKey, projectDir, SetupError } from '../toolchain/cache.mjs';
 import { commandLine } from '../toolchain/env.mjs';
 import { ensureToolchain } from '../toolchain/setup.mjs';
-import { runWhole } from './tests.mjs';
 
 const BUILD_MS = 15 * 60_000;
 /** Under a folder of its own, so that a build sees no other tree beside it. */

@@ -1,8 +1,8 @@
 // Runs one test in a copy of the tree and says how it ended. A kind of test is a row of `kinds`.
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { runWhole } from '../run_whole.mjs';
 import { commandLine } from '../toolchain/env.mjs';
 import { ensureToolchain } from '../toolchain/setup.mjs';
 
@@ -13,60 +13,12 @@ import { ensureToolchain } from '../toolchain/setup.mjs';
 /** @typedef {{ dir: string, file: string, title: string, env: NodeJS.ProcessEnv, limitMs?: number }} Job */
 
 const LIMIT_MS = 120_000;
-const AFTER_MS = 3000;
-
-/**
- * A command with its output; with all its processes it is ended at the limit, or soon after it is `done`:
- * what a test left open must not hold us up.
- * @param {{ file: string, args: string[], cwd: string, env: NodeJS.ProcessEnv }} line
- * @param {number} [limitMs] @param {() => boolean} [done]
- * @returns {Promise<{ code: number, output: string, hung: boolean }>}
- */
-export function runWhole({ file, args, cwd, env }, limitMs = LIMIT_MS, done = () => false) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      cwd,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
-    let output = '';
-    let hung = false;
-    const end = () => {
-      try {
-        process.kill(-(child.pid ?? 0), 'SIGKILL');
-      } catch {
-        // all gone
-      }
-    };
-    process.once('exit', end);
-    const limit = setTimeout(() => {
-      hung = true;
-      end();
-    }, limitMs);
-    const look = setInterval(() => {
-      if (!done()) return;
-      clearInterval(look);
-      setTimeout(end, AFTER_MS).unref();
-    }, 250);
-    child.stdout.on('data', (chunk) => (output += chunk));
-    child.stderr.on('data', (chunk) => (output += chunk));
-    child.on('error', reject);
-    child.on('close', (code) => {
-      clearTimeout(limit);
-      clearInterval(look);
-      process.off('exit', end);
-      end(); // what it left behind
-      resolve({ code: code ?? 128, output, hung });
-    });
-  });
-}
 
 /** @param {string} output */
 const lastLines = (output) => output.trim().split('\n').slice(-12).join('\n');
 
 /** One test of a file of node:test, by its title. @param {Job} job @returns {Promise<Result>} */
-async function nodeTest({ dir, file, title, env, limitMs }) {
+async function nodeTest({ dir, file, title, env, limitMs = LIMIT_MS }) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasm-ai-promise-'));
   fs.chmodSync(folder, 0o755); // servers under test read as users of their own
   const results = path.join(folder, 'results');
@@ -99,7 +51,7 @@ async function nodeTest({ dir, file, title, env, limitMs }) {
 }
 
 /** One function of a program of cmocka under the sanitizers. @param {Job} job @returns {Promise<Result>} */
-async function unitTest({ dir, file, title, limitMs }) {
+async function unitTest({ dir, file, title, limitMs = LIMIT_MS }) {
   const program = path.join(dir, 'build/native-asan', `unit_${path.basename(file, '.c')}`);
   const line = commandLine(await ensureToolchain(), '/bin/sh', ['-c', 'exec "$0" 2>&1', program], {
     cwd: dir,

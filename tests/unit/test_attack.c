@@ -4,14 +4,11 @@
  * allocation failing for every n. Nothing may crash or hang, nothing may say
  * INTERNAL, and what opens may be run.
  */
-#include "unit.h"
+#include "digits.h"
 
 #include "base/arena.h"
 #include "package/format.h"
 #include "package/seal.h"
-#include "wasmai_compile.h"
-
-#define MODEL "models/digits/digits.onnx"
 
 static uint8_t *model;
 static size_t model_size;
@@ -19,20 +16,10 @@ static uint8_t *package;
 static size_t package_size;
 
 static int set_up_with(wai_quantize quantize) {
-    model = unit_file(MODEL, &model_size);
-    wai_package *compiled;
-    wai_diag diag;
     wai_compile_options options = {.optimize = 1, .quantize = quantize};
-    wai_status status = wai_compile(&compiled, (wai_bytes){model, model_size}, &options, &diag);
-    if (status != WAI_OK) {
-        print_error("%s: %s: %s\n", wai_status_name(status), diag.where, diag.message);
-        return 1;
-    }
-    wai_bytes bytes = wai_package_bytes(compiled);
-    package = unit_copy(bytes.data, bytes.size);
-    package_size = bytes.size;
-    wai_package_free(compiled);
-    return 0;
+    model = unit_file(DIGITS_MODEL, &model_size);
+    package = digits_package(&options, &package_size);
+    return package == NULL;
 }
 
 static int set_up(void **state) {
