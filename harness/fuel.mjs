@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { PAGE_SIZE, readCertificate } from '../web/certificate.js';
 import { openEngine } from '../web/engine.js';
+import { dtypeByName, elementCount } from './dtypes.mjs';
 import { caseOf, dimSets, FILLS, feedsOf, goldenBytes } from './golden.mjs';
 
 export const METERED = fileURLToPath(
@@ -12,6 +13,10 @@ export const METERED = fileURLToPath(
 );
 /** About half a minute, so that a small file cannot keep the compiler busy; a larger model states nothing. */
 const MOST = 2 ** 38;
+/** Memory of the model, and of its inputs and outputs, of which there are several copies: a file of 150
+ * bytes can ask for gigabytes. */
+const MOST_BYTES = 2 ** 29;
+const MOST_FED = 2 ** 26;
 /** As in a folder of `build --secure`: guard words take a little fuel. */
 const HARDENING = { weightsEvery: 0 };
 
@@ -29,9 +34,14 @@ export async function measure(pack) {
   if (!existsSync(METERED)) return nothing('the metered runtime is not built');
   runtime ??= readFile(METERED).then((bytes) => new Uint8Array(bytes));
   const wasm = await runtime;
-  const pages = Math.ceil(readCertificate(pack, 'package').peakSize / PAGE_SIZE);
+  const { peakSize } = readCertificate(pack, 'package');
+  if (peakSize > MOST_BYTES) return nothing(`${peakSize} bytes are more than is tried here`);
+  const pages = Math.ceil(peakSize / PAGE_SIZE);
   const place = freshEngine(() => openEngine({ runtime: wasm, pack, pages, hardening: HARDENING }));
   try {
+    const { inputs, outputs } = place.engine();
+    const fed = [...inputs, ...outputs].reduce((sum, slot) => sum + slotSize(slot), 0);
+    if (fed > MOST_FED) return nothing(`${fed} bytes of inputs and outputs are not tried here`);
     const runs = [];
     for (const dims of dimSets(place.engine().inputs)) runs.push(await firstRun(place, dims));
     const { fuel = 0, why = '' } = runs[0];
@@ -41,6 +51,10 @@ export async function measure(pack) {
     return nothing(error.message);
   }
 }
+
+/** @param {import('../web/wasmai.d.ts').Slot} slot */
+const slotSize = ({ dtype, dims }) =>
+  elementCount(dims) * dtypeByName(dtype).array.BYTES_PER_ELEMENT;
 
 /** @param {string} why */
 const nothing = (why) => ({ fuel: 0, golden: goldenBytes([], why), cases: 0, why });

@@ -44,6 +44,10 @@
 #define WAI_MAX_FOLD_WORK   (1ull << 35)
 #define WAI_SMALL_FOLD_WORK (1ull << 16)
 
+/* All constants of one compilation that folding made from next to nothing: a
+ * hundred of them, each below the limit of one, are gigabytes. */
+#define WAI_MAX_FOLD_GROWTH (128u * 1024u * 1024u)
+
 /* Bodies of If, Loop and Scan inside each other, and iterations of one loop:
  * loops are unrolled. Bodies' nodes of one compilation, each time they are
  * imported, plus iterations: loops in loops must not run away. */

@@ -142,6 +142,11 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
     }
     wai_bytes package = {writer.data, writer.size};
     wai_package_state(writer.data, &certificate);
+    /* Before it is opened, which takes all that memory. */
+    certificate.peak_size = certificate.package_size + certificate.arena_size;
+    if (check_peak(graph, &certificate, options) != WAI_OK) {
+        return graph->status;
+    }
     if (measure(graph, package, &certificate) != WAI_OK ||
         check_peak(graph, &certificate, options) != WAI_OK) {
         return graph->status;

@@ -188,6 +188,11 @@ static bool may_fold(wai_graph *graph, const wai_node *node) {
     if (work > WAI_MAX_FOLD_WORK - graph->fold_work) {
         return false;
     }
+    const uint64_t growth = size / 8 > in_size ? size : 0; /* not what is dequantized */
+    if (growth > WAI_MAX_FOLD_GROWTH - graph->fold_growth) {
+        return false;
+    }
+    graph->fold_growth += growth;
     graph->fold_work += work;
     return true;
 }

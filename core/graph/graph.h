@@ -96,6 +96,7 @@ typedef struct wai_graph {
     wai_value *guard;            /* of new nodes                               */
     uint64_t param_count;        /* elements of the source model's weights     */
     uint64_t fold_work;          /* spent of WAI_MAX_FOLD_WORK                 */
+    uint64_t fold_growth;        /* spent of WAI_MAX_FOLD_GROWTH               */
     uint32_t data_node_count;    /* nodes emitted whose dims depend on values  */
     uint32_t sample;             /* 0: dims that depend on values are bounds;
                                     else which example to make up              */

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { errorToData } from '../../web/errors.js';
 import { Compiler } from '../compiler.mjs';
+import { readConfig } from '../config.mjs';
 import { checkDims, dimMap } from '../dims.mjs';
 import { readBytes } from '../files.mjs';
 import { hintFor } from '../hints.mjs';
@@ -24,7 +25,9 @@ export async function run([model], options, io) {
   const dims = dimMap(parseDims(options.dim));
   const onnx = await readBytes(model);
   const compiler = await Compiler.create();
-  const outcome = compiler.compile(onnx, { optimize: true, problems: true, dims });
+  const { MAX_HEAP_SIZE } = readConfig({});
+  const maxMemory = MAX_HEAP_SIZE && MAX_HEAP_SIZE * 2 ** 20;
+  const outcome = compiler.compile(onnx, { optimize: true, problems: true, dims, maxMemory });
   const problems = outcome.problems.map((problem) => ({ ...problem, hint: hintFor(problem) }));
   const open = outcome.dims.filter((dim) => !dim.bound);
   // A file that is no ONNX model at all has no list of problems, only the one.
