@@ -132,10 +132,16 @@ window.soak = {
 
   close: () => Promise.all([hostile, ...honest].map((session) => session.close())),
 
-  /** Open, run, close, as a page does that changes its mind. */
+  /**
+   * Open, run, close, as a page does that changes its mind. From bytes: a driver that watches the
+   * network keeps every answer in the page's process.
+   */
   async cycles(model, count) {
+    const pack = new Uint8Array(await (await fetch(model)).arrayBuffer());
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-384', pack));
+    const sha384 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     for (let i = 0; i < count; i++) {
-      const session = await load(model);
+      const session = await load(pack, { sha384 });
       await session.run(randomFeeds(session, 1));
       await session.close();
     }

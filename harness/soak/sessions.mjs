@@ -5,6 +5,8 @@ import { quantile } from '../bench/stats.mjs';
 import { renderers, workerThreads } from '../bench/threads.mjs';
 
 export const SESSIONS = 8;
+/** As long as the worker in reserve outlives the last session (web/reserve.js). */
+const RESERVE_MS = 3000;
 
 /** A core's worth of load, for so long at most. @param {number} seconds */
 export function hog(seconds) {
@@ -70,12 +72,12 @@ function privateBytes(process) {
 
 /**
  * Memory and workers of the page, all garbage collected and what lingers gone.
- * @param {import('playwright-core').Browser} browser @param {import('playwright-core').Page} page
+ * @param {number} process @param {import('playwright-core').Page} page
  */
-async function memoryOf(browser, page) {
+async function memoryOf(process, page) {
   const session = await page.context().newCDPSession(page);
-  const processes = await renderers(browser);
-  const workers = () => workerThreads(processes).length;
+  const workers = () => workerThreads([process]).length;
+  await page.waitForTimeout(RESERVE_MS);
   for (let i = 0; workers() > 0 && i < 1000; i++) await page.waitForTimeout(10);
   await page.waitForTimeout(200);
   await session.send('HeapProfiler.collectGarbage');
@@ -86,7 +88,7 @@ async function memoryOf(browser, page) {
   return {
     workers: workers(),
     heap: metric('JSHeapUsedSize'),
-    process: Math.max(...processes.map(privateBytes)),
+    process: privateBytes(process),
   };
 }
 
@@ -97,12 +99,16 @@ async function memoryOf(browser, page) {
  */
 export async function memoryOverCycles(browser, page, { model, rounds, cycles }) {
   const seen = [];
+  let process = 0;
   for (let i = 0; i < rounds; i++) {
     await page.evaluate(
       ([address, count]) => /** @type {any} */ (window).soak.cycles(address, count),
       [model, cycles],
     );
-    seen.push({ cycles: (i + 1) * cycles, ...(await memoryOf(browser, page)) });
+    // Of several renderers the page's is the one that has the worker in reserve now.
+    if (i === 0)
+      process = (await renderers(browser)).find((one) => workerThreads([one]).length > 0) ?? 0;
+    seen.push({ cycles: (i + 1) * cycles, ...(await memoryOf(process, page)) });
   }
   return seen;
 }
