@@ -268,7 +268,7 @@ static void read_parts(wai_lower *l, int64_t *sizes, int64_t dim) {
     if (wai_lower_failed(l)) {
         return;
     }
-    if (wanted != l->out_count || (there && count != l->out_count)) {
+    if (l->out_count == 0 || wanted != l->out_count || (there && count != l->out_count)) {
         WAI_LOWER_REFUSE(l, "%lld parts for %u outputs", (long long)(there ? count : wanted),
                          l->out_count);
         return;
