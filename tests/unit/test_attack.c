@@ -215,6 +215,24 @@ static void test_package_flipped(void **state) {
     flip(0, section_offset(WAI_SECTION_DATA));
 }
 
+/* Anywhere, the weights included: a named error, or a run. */
+static void test_package_changed_at_random(void **state) {
+    (void)state;
+    uint32_t random = 9;
+    const size_t structure = section_offset(WAI_SECTION_DATA);
+    for (int round = 0; round < 10000; round++) {
+        uint8_t *changed = unit_copy(package, package_size);
+        const size_t range = round % 2 == 0 ? structure : package_size;
+        changed[unit_random(&random) % range] = (uint8_t)unit_random(&random);
+        wai_diag diag;
+        wai_status status = open_and_run(changed, package_size, &diag);
+        if (status != WAI_OK) {
+            assert_refused(status, &diag);
+        }
+        free(changed);
+    }
+}
+
 /* Storage, type and place of every value. */
 static void test_values_flipped(void **state) {
     (void)state;
@@ -308,6 +326,7 @@ int main(void) {
         cmocka_unit_test(test_certificate_says_why),
         cmocka_unit_test(test_package_cut_and_patched),
         cmocka_unit_test(test_package_flipped),
+        cmocka_unit_test(test_package_changed_at_random),
         cmocka_unit_test(test_open_without_memory),
         cmocka_unit_test(test_compile_without_memory),
         cmocka_unit_test(test_onnx_cut),
