@@ -42,7 +42,8 @@ export async function judge(target, input) {
     outcome = outcomeOf(error);
     if (!(error instanceof WasmAIError) || (target.blamed ?? BLAMED).includes(error.code))
       return { outcome, wrong: error?.stack ?? String(error) };
-    if (!error.where || error.message.length < 10)
+    // Words that a worker says are its own.
+    if (!error.where || (!target.blamed && error.message.length < 10))
       return { outcome, wrong: `an error without place or sentence: ${error.stack}` };
   }
   const ms = performance.now() - begin;
@@ -83,7 +84,7 @@ export async function fuzz(target, { seconds, seed, crashes }) {
     let { outcome, wrong } = await judge(target, input);
     if (wrong?.startsWith('took')) ({ outcome, wrong } = await judge(target, input)); // a busy machine?
     const grown = process.memoryUsage.rss() - base;
-    if (!wrong && grown > LIMIT_BYTES) wrong = `holds ${grown >> 20} MiB`;
+    if (!wrong && grown > LIMIT_BYTES) wrong = `holds ${Math.round(grown / 2 ** 20)} MiB`;
     runs++;
     if (wrong) {
       findings.push(`${keep(crashes, target.name, findings.length, input)}: ${wrong}`);
