@@ -33,4 +33,19 @@ test('what a run before left is not counted', { skip }, () =>
   strain('Unique', ['', '', '', 'counts'], INT64),
 );
 
+test('a NaN before a ReLU that is part of a product stays one', { skip }, async () => {
+  const onnx = onnxFile({
+    nodes: [
+      ['MatMul', ['x', 'w'], ['product']],
+      ['Relu', ['product'], ['y']],
+    ],
+    inputs: [['x', FLOAT, [2, 4]]],
+    outputs: [['y', FLOAT, [2, 8]]],
+    weights: [['w', [4, 8], Array.from({ length: 32 }, (_, i) => i - 16)]],
+  });
+  const { bytes } = await compile(onnx, { optimize: true });
+  const place = await PLACES.strain({ roots: {} });
+  await place.run({ bytes, feeds: [['x', { dtype: 'float32', dims: [2, 4], data }]] });
+});
+
 await testAgainst('strain');
