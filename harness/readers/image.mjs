@@ -10,6 +10,8 @@ const MAX_PIXELS = 1 << 26;
 const MOST_OF_PNG = 1032;
 /** Every block of 8 x 8 pixels takes at least one bit. */
 const MOST_OF_JPEG = 512;
+/** Bytes that the decoder takes for one pixel. */
+const MOST_OF_PIXEL = 64;
 const PNG_CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // by colour type
 
 /**
@@ -129,10 +131,11 @@ function decode(bytes, where) {
   if (!isPng && !isJpeg) throw refuse('is neither a PNG nor a JPEG file');
   if (isPng) checkPngSize(buffer, where, refuse);
   const maxResolutionInMP = Math.min(67, (buffer.length * MOST_OF_JPEG) / 1e6);
+  const maxMemoryUsageInMB = Math.min(1024, 16 + maxResolutionInMP * MOST_OF_PIXEL);
   try {
     return isPng
       ? PNG.sync.read(buffer)
-      : jpeg.decode(buffer, { maxResolutionInMP, maxMemoryUsageInMB: 1024, useTArray: true });
+      : jpeg.decode(buffer, { maxResolutionInMP, maxMemoryUsageInMB, useTArray: true });
   } catch (error) {
     throw refuse(`cannot be decoded: ${error.message ?? error}`);
   }
@@ -141,6 +144,7 @@ function decode(bytes, where) {
 /** @param {Buffer} buffer @param {string} where @param {(why: string) => WasmAIError} refuse */
 function checkPngSize(buffer, where, refuse) {
   const [width, height] = [buffer.readUInt32BE(16), buffer.readUInt32BE(20)];
+  if (width === 0 || height === 0) throw refuse('the picture has no pixels');
   if (width * height > MAX_PIXELS)
     throw new WasmAIError('LIMIT', where, 'the picture has more than 67 million pixels');
   const bits = buffer[24] * (PNG_CHANNELS[buffer[25]] ?? 1);
