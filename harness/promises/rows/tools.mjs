@@ -5,6 +5,9 @@ const VERIFY =
   '`verify` finds every file of a signed folder that was changed, taken away or swapped.';
 const LINKED = 'A runtime linked for some models refuses, by name, a package that needs more.';
 const KEYS = 'A private key is readable by its owner alone and never overwritten.';
+const HOSTILE =
+  'A model file of a few bytes makes neither compiler nor command take hundreds of megabytes.';
+const SAYS_WHY = 'Every refusal says what, where and why.';
 const BUILD = 'What the loader would refuse is refused at build, and nothing is written.';
 
 /** @type {import('../rows.mjs').Row[]} */
@@ -144,5 +147,32 @@ export default [
     replace: '',
     test: 'tests/js/server.test.mjs',
     fails: 'a package that the loader would refuse is refused at build, and nothing is written',
+  },
+  {
+    name: 'trial-memory',
+    promise: HOSTILE,
+    file: 'harness/fuel.mjs',
+    find: 'if (fed > MOST_FED)',
+    replace: 'if (false)',
+    test: 'tests/reject/hostile.test.mjs',
+    fails: 'hostile: 300 MB in 152 bytes',
+  },
+  {
+    name: 'fold-growth',
+    promise: HOSTILE,
+    file: 'core/graph/graph.c',
+    find: 'if (growth > WAI_MAX_FOLD_GROWTH - graph->fold_growth) {',
+    replace: 'if (false) {',
+    test: 'tests/reject/hostile.test.mjs',
+    fails: 'hostile: a hundred constants of 16 MB',
+  },
+  {
+    name: 'certificate-says-why',
+    promise: SAYS_WHY,
+    file: 'core/package/read.c',
+    find: 'wai_diag_clear(diag);',
+    replace: '',
+    test: 'tests/unit/test_attack.c',
+    fails: 'test_certificate_says_why',
   },
 ];
