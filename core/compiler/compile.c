@@ -107,8 +107,9 @@ static wai_status measure(wai_graph *graph, wai_bytes package, wai_certificate *
     return graph->status;
 }
 
+/* `least` is "" or, while not all is measured, what makes it a lower bound. */
 static wai_status check_peak(wai_graph *graph, const wai_certificate *c,
-                             const wai_compile_options *options) {
+                             const wai_compile_options *options, const char *least) {
     uint64_t limit = options->limits.max_memory != 0 && options->limits.max_memory < WAI_MAX_MEMORY
                          ? options->limits.max_memory
                          : WAI_MAX_MEMORY;
@@ -116,9 +117,9 @@ static wai_status check_peak(wai_graph *graph, const wai_certificate *c,
         graph->scope = "memory";
         return wai_graph_fail(
             graph, WAI_ERR_LIMIT,
-            "the model needs %llu bytes of memory (%llu weights and code, %llu tensors, "
+            "the model needs %s%llu bytes of memory (%llu weights and code, %llu tensors, "
             "%llu state), the limit is %llu",
-            (unsigned long long)c->peak_size, (unsigned long long)c->package_size,
+            least, (unsigned long long)c->peak_size, (unsigned long long)c->package_size,
             (unsigned long long)c->arena_size, (unsigned long long)c->state_size,
             (unsigned long long)limit);
     }
@@ -144,11 +145,11 @@ static wai_status build(wai_graph *graph, wai_bytes onnx, const wai_compile_opti
     wai_package_state(writer.data, &certificate);
     /* Before it is opened, which takes all that memory. */
     certificate.peak_size = certificate.package_size + certificate.arena_size;
-    if (check_peak(graph, &certificate, options) != WAI_OK) {
+    if (check_peak(graph, &certificate, options, "at least ") != WAI_OK) {
         return graph->status;
     }
     if (measure(graph, package, &certificate) != WAI_OK ||
-        check_peak(graph, &certificate, options) != WAI_OK) {
+        check_peak(graph, &certificate, options, "") != WAI_OK) {
         return graph->status;
     }
     wai_package_seal(writer.data, &certificate);
