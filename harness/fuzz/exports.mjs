@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import wabt from 'wabt';
-import { PAGE_SIZE, pagesOf, readCertificate } from '../../web/certificate.js';
+import { HEADER_SIZE, PAGE_SIZE, pagesOf, readCertificate } from '../../web/certificate.js';
 import { openEngine } from '../../web/engine.js';
 import { WasmAIError } from '../../web/errors.js';
 import { dtypeByName, elementCount } from '../dtypes.mjs';
@@ -214,10 +214,10 @@ export const packagesTarget = {
   },
   /** Words, most of them behind the header; the rest of the changes for the loader's own checks. */
   change(random, input, donors) {
-    if (random.once(32)) return mutate(random, input, { donors });
+    if (random.once(32) || input.length < HEADER_SIZE) return mutate(random, input, { donors });
     const result = Buffer.from(input);
     for (let count = 1 + random.below(3); count > 0; count--) {
-      const at = 4 * random.below(Math.floor((random.once(8) ? 128 : result.length) / 4));
+      const at = 4 * random.below(Math.floor((random.once(8) ? HEADER_SIZE : result.length) / 4));
       const word = result.readUInt32LE(at);
       const near = [word + 1, word - 1, word * 2, word ^ (1 << random.below(32)), random.below(20)];
       result.writeUInt32LE((random.once(3) ? random.number() : random.pick(near)) >>> 0, at);
