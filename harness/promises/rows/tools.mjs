@@ -156,6 +156,7 @@ export default [
     replace: 'if (false)',
     test: 'tests/reject/hostile.test.mjs',
     fails: 'hostile: 300 MB in 152 bytes',
+    builds: ['wasm', 'native'],
   },
   {
     name: 'fold-growth',
@@ -165,6 +166,7 @@ export default [
     replace: 'if (false) {',
     test: 'tests/reject/hostile.test.mjs',
     fails: 'hostile: a hundred constants of 16 MB',
+    builds: ['wasm', 'native'],
   },
   {
     name: 'certificate-says-why',
