@@ -57,7 +57,7 @@ export function readCertificate(bytes, where) {
       `this package is encrypted, for key ${keyId}: give that key (load: decryptionKey; wasm-ai: --decrypt, build: --encrypt)`,
     );
   }
-  if (bytes[0] !== 0x57 || bytes[1] !== 0x41 || bytes[2] !== 0x49 || bytes[3] !== 0x1a) {
+  if (!hasMagic(bytes)) {
     const start = String.fromCharCode(...bytes.subarray(0, 64));
     const known = LOOKALIKES.find(([pattern]) => pattern.test(start));
     throw bad(known ? known[1] : 'this is not a WasmAI package (it does not start with "WAI")');
@@ -115,6 +115,10 @@ export function encryptedFor(bytes) {
   const id = String.fromCharCode(...bytes.subarray(20, 45));
   return /^\x18wasm-ai:[0-9a-f]{16}$/.test(id) ? id.slice(1) : null;
 }
+
+/** "WAI" 0x1a, as every package begins that is not encrypted. @param {Uint8Array} bytes */
+export const hasMagic = (bytes) =>
+  bytes[0] === 0x57 && bytes[1] === 0x41 && bytes[2] === 0x49 && bytes[3] === 0x1a;
 
 /** How many chunks follow the head. @param {Pick<Certificate, 'packageSize' | 'headSize'>} certificate */
 export function chunkCount({ packageSize, headSize }) {

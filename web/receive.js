@@ -3,7 +3,7 @@
  * is pinned or signed before room is made for the rest, each chunk against the head as soon as it is
  * whole. The first bad one ends the download.
  */
-import { encryptedFor, HEADER_SIZE, pagesOf, readCertificate } from './certificate.js';
+import { encryptedFor, HEADER_SIZE, hasMagic, pagesOf, readCertificate } from './certificate.js';
 import { ChunkChecks, checkHead, sha384Of, wrongSize } from './chunks.js';
 import { WasmAIError } from './errors.js';
 import { checkContent, signatureError } from './jws.js';
@@ -125,7 +125,8 @@ async function receiveAll(where, { capMB, onProgress, parts, refused }, signed) 
   const pieces = [];
   let loaded = 0;
   for (let part = await next(); part; part = await next()) {
-    if (loaded === 0 && part[0] === 0x57 && part[1] === 0x41) throw notEncrypted(where);
+    // Not by its first bytes alone: an encrypted file begins with a salt, which is any.
+    if (loaded === 0 && hasMagic(part) && encryptedFor(part) === null) throw notEncrypted(where);
     pieces.push(part);
     loaded += part.length;
     if (loaded > most) {

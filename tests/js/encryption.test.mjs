@@ -186,6 +186,13 @@ test('no key, another key, no encryption: each is refused in words', async () =>
   await refused(new Uint8Array(0), { decryptionKey }, 'INTEGRITY', /not an encrypted package/);
 });
 
+test('a salt may be any bytes, also those that a package begins with', async () => {
+  const salt = Buffer.concat([plain.subarray(0, 4), randomBytes(12)]);
+  const keyId = encryptionKeyId(key);
+  const how = { coding: AES256GCM, salt, recordSize: RECORD_SIZE, keyId };
+  assert.equal((await attempt(encryptRecords(plain, key, how))).message, '');
+});
+
 test('a key of another kind switches nothing off', async () => {
   const { subtle } = crypto;
   const aes = await subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['decrypt']);
