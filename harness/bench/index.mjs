@@ -1,12 +1,11 @@
 // `npm run bench -- NAME [MODEL.onnx ...]`: measurements against a peer in one Chromium session.
 // Figures, never pass or fail: no test depends on them. README.md says what is measured.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { WasmAIError } from '../../web/errors.js';
 import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
+import { runCampaign, writeReport } from '../campaign.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
@@ -111,16 +110,9 @@ async function main() {
     await site.close();
   }
   const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
-  await mkdir(dirname(output), { recursive: true });
-  await writeFile(output, `${JSON.stringify(report, null, 2)}\n`);
+  await writeReport(output, report);
   process.stderr.write(`\nall figures: ${output}\n`);
   return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof WasmAIError)) throw error;
-  process.stderr.write(`error: ${error.message}\n`);
-  process.exitCode = 1;
-}
+await runCampaign(main);

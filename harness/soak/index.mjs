@@ -1,12 +1,12 @@
 // `npm run soak -- [sessions | memory | serve]`: under load for long, with figures. Pass or fail is for
 // tests/browser/load and tests/hosts, which run the same in short.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { WasmAIError } from '../../web/errors.js';
 import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
+import { runCampaign, writeReport } from '../campaign.mjs';
 import { buildDist } from '../dist.mjs';
 import { compile } from '../index.mjs';
 import { tableText } from '../io.mjs';
@@ -148,9 +148,8 @@ async function main() {
       );
       if (talk) process.stdout.write(`${talk}\n`);
       const output = join(PROJECT, 'build', 'soak', `${name}.json`);
-      await mkdir(dirname(output), { recursive: true });
       const report = { date: new Date().toISOString(), load, model: values.model, seen };
-      await writeFile(output, `${JSON.stringify(report, null, 2)}\n`);
+      await writeReport(output, report);
     }
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -158,10 +157,4 @@ async function main() {
   return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof WasmAIError)) throw error;
-  process.stderr.write(`error: ${error.message}\n`);
-  process.exitCode = 1;
-}
+await runCampaign(main);
