@@ -9,6 +9,7 @@ import { runCampaign, writeReport } from '../campaign.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
+import { makeNet, NETS, NETS_FOLDER } from './nets.mjs';
 import * as open from './open.mjs';
 import * as recovery from './recovery.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
@@ -41,6 +42,8 @@ const USAGE = `npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx 
   --rounds N   open: rounds of fresh pages (${open.defaults.rounds}); recovery: lost runs of a kind (${recovery.defaults.rounds})
   --runs N     steady: runs of each peer (${steady.defaults.runs})
   -o FILE      where the figures go as JSON (build/bench/NAME.json)
+
+npm run bench -- nets [NAME ...]   the benchmark's own nets, into build/bench/nets (all seven; sizes as in resnet50-s160-b4)
 `;
 
 async function main() {
@@ -54,6 +57,7 @@ async function main() {
     },
   });
   const [name, ...paths] = positionals;
+  if (name === 'nets' && !values.help) return makeNets(paths);
   const bench = Object.hasOwn(BENCHES, name ?? '') ? BENCHES[name] : null;
   if (values.help || !bench) {
     process.stderr.write(USAGE);
@@ -112,6 +116,14 @@ async function main() {
   const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
   await writeReport(output, report);
   process.stderr.write(`\nall figures: ${output}\n`);
+  return 0;
+}
+
+async function makeNets(names) {
+  for (const net of names.length ? names : NETS) {
+    await makeNet(net);
+    process.stdout.write(`${join(NETS_FOLDER, `${net}.onnx`)}\n`);
+  }
   return 0;
 }
 
