@@ -223,7 +223,9 @@ function checkRequest({ feeds, wanted, carry, fuel }, inputs, outputs, held) {
     if (feed.data.byteLength !== bytes)
       throw wrong(slot.name, `expected ${bytes} bytes, got ${feed.data.byteLength}`);
   });
-  if ([...wanted, ...carry.map(([output]) => output)].some((i) => !outputs[i]))
+  if (
+    [...wanted, ...carry.map(([output]) => output)].some((i) => !Number.isInteger(i) || !outputs[i])
+  )
     throw wrong('run', 'there is no such output');
   if (carry.some(([, i]) => !inputs[i])) throw wrong('run', 'there is no such input');
 }

@@ -3,6 +3,7 @@
 // or only what is made from the corpus in git.
 
 import { answers } from './answers.mjs';
+import { encryptedTarget } from './encrypted.mjs';
 import { engineTarget, exportsTarget, packagesTarget } from './exports.mjs';
 import { readers } from './readers.mjs';
 import * as seedsOf from './seeds.mjs';
@@ -29,7 +30,7 @@ export const natives = {
 
 /** @type {Record<string, import('./javascript.mjs').Target>} */
 export const scripts = Object.fromEntries(
-  [readers, answers, exportsTarget, engineTarget, packagesTarget].map((target) => [
+  [readers, answers, encryptedTarget, exportsTarget, engineTarget, packagesTarget].map((target) => [
     target.name,
     target,
   ]),

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { runCampaign, writeReport } from '../campaign.mjs';
 import { buildDist } from '../dist.mjs';
+import { readBytes } from '../files.mjs';
 import { compile } from '../index.mjs';
 import { tableText } from '../io.mjs';
 import { serveFolder } from '../server/app.mjs';
@@ -105,7 +106,7 @@ async function inPage({ folder, values }, work) {
 /** A secure folder with one model and the page. @param {string} folder @param {string} onnx */
 async function makeFolder(folder, onnx) {
   const file = join(folder, 'model.wai');
-  const { bytes } = await compile(await readFile(onnx), { optimize: true });
+  const { bytes } = await compile(await readBytes(onnx), { optimize: true });
   await writeFile(file, bytes);
   const out = join(folder, 'dist');
   await buildDist({ out, models: [file], secure: true });

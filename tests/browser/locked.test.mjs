@@ -69,6 +69,32 @@ for (const [name, policy] of Object.entries(WEAK)) {
   );
 }
 
+onEngines(
+  "under the worker's own policy no script makes a Trusted Types policy",
+  async ({ browser }) => {
+    // Asked by a script of ours under that header: behind the lock-down the name is not even there.
+    const probe = `let got = 'no Trusted Types here';
+    try { if (self.trustedTypes) { trustedTypes.createPolicy('any', {}); got = 'made'; } } catch { got = 'refused'; }
+    postMessage(got);`;
+    const { workers } = site.manifest;
+    const how = {
+      headers: (path) => headersOf(path, { workers }),
+      change: (path, bytes) => (workers.includes(path) ? probe : bytes),
+    };
+    await elsewhere(site, how, async (probed) => {
+      const { page, close } = await openPage(browser, probed);
+      const ask = (address) =>
+        new Promise((resolve) => {
+          new Worker(address).onmessage = ({ data }) => resolve(data);
+        });
+      const hasThem = await page.evaluate(() => 'trustedTypes' in globalThis);
+      const got = await page.evaluate(ask, `./${workers[0]}`);
+      assert.equal(got, hasThem ? 'refused' : 'no Trusted Types here');
+      await close();
+    });
+  },
+);
+
 onEngines('a browser that does not let a name go gets no model', async ({ browser }) => {
   const worker = join(site.root, site.manifest.workers[0]);
   const original = readFileSync(worker);

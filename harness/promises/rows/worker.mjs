@@ -52,6 +52,15 @@ export default [
     fails: refused("a policy with 'self' for scripts"),
   },
   {
+    name: 'worker-trusted-types',
+    promise: LOCKED,
+    file: 'web/lockdown.js',
+    find: "; require-trusted-types-for 'script'; trusted-types 'none'",
+    replace: '',
+    test: BROWSER,
+    fails: "under the worker's own policy no script makes a Trusted Types policy (chromium)",
+  },
+  {
     name: 'lockdown',
     promise: LOCKED,
     file: 'web/worker.js',
