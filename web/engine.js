@@ -10,6 +10,7 @@
 import { PAGE_SIZE } from './certificate.js';
 import { codeOfStatus, WasmAIError } from './errors.js';
 import { metering, openBudget } from './fuel.js';
+import { runInSteps } from './profile.js';
 import { dtypeOfName, dtypeOfNumber, MAX_SLOTS } from './tensors.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
@@ -21,9 +22,9 @@ import { dtypeOfName, dtypeOfNumber, MAX_SLOTS } from './tensors.js';
 /**
  * One run; inputs and outputs by their index.
  * `fuel` is its budget, where the runtime is metered. `apart`: what was carried to inputs is still there
- * behind the run. `shown`: carried inputs come out as well.
+ * behind the run. `shown`: carried inputs come out as well. `profile`: step by step, with times.
  * @typedef {{ feeds: (Bytes | null)[], wanted: number[], carry: [output: number, input: number][], fuel: number,
- *   apart?: boolean, shown?: boolean }} Request
+ *   apart?: boolean, shown?: boolean, profile?: boolean }} Request
  */
 
 const IO_LAYOUT = 2;
@@ -34,6 +35,7 @@ const IO_DIMS = 4;
 const IO_LEAST = 14;
 const IO_SYMBOLS = 22;
 const MAX_NAME = 1024;
+const MAX_TEXT = 200;
 const MAX_RANK = 8;
 const NO_OUTPUT = 0xffffffff;
 /** Below address 0 is the top of a memory that has every address. */
@@ -117,14 +119,34 @@ export function openEngine({ runtime, pack, pages, hardening = null }) {
   let held = new Set();
   /** Of the last run. */
   let used = 0;
+  /** Of the last run, if it was asked for. @type {ReturnType<typeof runInSteps> | null} */
+  let steps = null;
+  /** A call that belongs to the run under way. @param {() => number} call @param {number} fuel */
+  const spend = (call, fuel) => {
+    must(call, fuel - used);
+    used += meter.used();
+  };
+  /** @param {number} fuel */
+  const profiled = (fuel) => {
+    if (!wasm.wai_glue_advance || !wasm.wai_glue_step) {
+      const why = 'this runtime cannot be profiled: build the folder again with this release';
+      throw new WasmAIError('UNSUPPORTED', 'profile', why);
+    }
+    return runInSteps(
+      () => spend(() => wasm.wai_glue_advance(), fuel),
+      (index) => {
+        const at = guarded(() => wasm.wai_glue_step(index));
+        return at === 0 ? null : readStep(memory, at);
+      },
+    );
+  };
   /** @param {Request['carry']} pairs @param {number} fuel */
   const carryOver = (pairs, fuel) => {
     if (pairs.length === 0) return;
     const table = new DataView(memory.buffer, from, inputs.length * 4);
     for (const i of inputs.keys()) table.setUint32(i * 4, NO_OUTPUT, true);
     for (const [output, input] of pairs) table.setUint32(input * 4, output, true);
-    must(() => wasm.wai_glue_carry(), fuel - used);
-    used += meter.used();
+    spend(() => wasm.wai_glue_carry(), fuel);
   };
 
   /** Of each input what was carried to it. @returns {(Bytes | null)[]} */
@@ -136,6 +158,8 @@ export function openEngine({ runtime, pack, pages, hardening = null }) {
     metered: meter.metered,
     /** What the last run used, carrying included; null where the runtime does not count. */
     fuel: () => (meter.metered ? used : null),
+    /** Of the last run; null unless it was profiled. */
+    steps: () => steps,
     carried,
     memoryBytes: () =>
       Math.min(
@@ -148,7 +172,7 @@ export function openEngine({ runtime, pack, pages, hardening = null }) {
      * the order wanted. `carry` is then done: pairs of output and input.
      * @param {Request} request @returns {Bytes[]}
      */
-    run({ feeds, wanted, carry, fuel, apart = false }) {
+    run({ feeds, wanted, carry, fuel, apart = false, profile = false }) {
       if (dead)
         throw new WasmAIError('STATE', 'run', 'the runtime failed before: open the package again');
       checkRequest({ feeds, wanted, carry, fuel }, inputs, outputs, held);
@@ -158,8 +182,9 @@ export function openEngine({ runtime, pack, pages, hardening = null }) {
       });
       dead = true; // until it came back well
       held = new Set();
-      must(() => wasm.wai_glue_run(), fuel);
-      used = meter.used();
+      used = 0;
+      steps = profile ? profiled(fuel) : null;
+      if (!profile) spend(() => wasm.wai_glue_run(), fuel);
       const answer = wanted.map((i) => readTensor(memory, outputs[i]));
       carryOver(carry, fuel);
       held = new Set(carry.map(([, input]) => input));
@@ -358,6 +383,16 @@ function readText(memory, pointer, size) {
     text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '?';
   }
   return text;
+}
+
+/** What a profile says of a step: see core/wasm/glue.c. @param {WebAssembly.Memory} memory @param {number} pointer */
+function readStep(memory, pointer) {
+  checkRange(memory, pointer, 16, 'step');
+  const table = new DataView(memory.buffer, pointer, 16);
+  const [name, op, readBytes, writtenBytes] = [0, 4, 8, 12].map((at) => table.getUint32(at, true));
+  const text = (/** @type {number} */ at) =>
+    readText(memory, at, Math.min(MAX_TEXT, Math.max(0, memory.buffer.byteLength - at)));
+  return { name: text(name), op: text(op), readBytes, writtenBytes };
 }
 
 /** The io table, in words: see core/wasm/glue.c.

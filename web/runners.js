@@ -7,6 +7,7 @@ import { aboutOf, pagesOf, readCertificate } from './certificate.js';
 import { openEncrypted } from './encryption.js';
 import { openEngine } from './engine.js';
 import { errorFromData, WasmAIError } from './errors.js';
+import { checkProfile } from './profile.js';
 import { reserve } from './reserve.js';
 import { checkSlots } from './tensors.js';
 
@@ -28,8 +29,9 @@ import { checkSlots } from './tensors.js';
  * @property {import('./engine.js').Hardening | null} hardening
  */
 
-/** `carried`: of each input what was carried to it before the run, if that was to be shown.
- * @typedef {{ outputs: Bytes[], carried: (Bytes | null)[], ms: number, fuel: number | null, memoryBytes: number }} Answer */
+/** `carried`: of each input what was carried to it before the run, if that was to be shown. `steps`: if they were.
+ * @typedef {{ outputs: Bytes[], carried: (Bytes | null)[], ms: number, fuel: number | null, memoryBytes: number,
+ *   steps: readonly import('./wasmai.d.ts').ProfileStep[] | null }} Answer */
 
 /**
  * @typedef {object} Runner
@@ -74,7 +76,8 @@ export async function startWorkerRunner(parts, signal, started) {
         figure(value, where),
       );
       const fuel = answer.fuel === null ? null : figure(answer.fuel, where);
-      return { outputs, carried, ms, fuel, memoryBytes };
+      const steps = request.profile ? checkProfile(answer.steps, where) : null;
+      return { outputs, carried, ms, fuel, memoryBytes, steps };
     },
     stop: (error) => client.stop(error),
     alive: () => client.failure === null,
@@ -151,7 +154,8 @@ export async function startDirectRunner(parts) {
       const start = performance.now();
       const outputs = engine.run(request);
       const ms = performance.now() - start;
-      return { outputs, carried, ms, fuel: engine.fuel(), memoryBytes: engine.memoryBytes() };
+      const [fuel, memoryBytes, steps] = [engine.fuel(), engine.memoryBytes(), engine.steps()];
+      return { outputs, carried, ms, fuel, memoryBytes, steps };
     },
     turn: letOthersRun,
     stop: (error) => {

@@ -31,7 +31,7 @@ import { Waiting } from './waiting.js';
 
 /** @typedef {{ outputs: Record<string, import('./tensors.js').Tensor>, answer: import('./runners.js').Answer }} Done */
 
-const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel', 'receipt'];
+const RUN_OPTIONS = ['carry', 'outputs', 'signal', 'deadlineMs', 'maxFuel', 'receipt', 'profile'];
 
 const dropped = new FinalizationRegistry((/** @type {string} */ where) => {
   console.warn(
@@ -72,6 +72,8 @@ export class Session {
   #head;
   /** @type {WeakMap<object, import('./wasmai.d.ts').Receipt>} by outputs */
   #receipts = new WeakMap();
+  /** @type {WeakMap<object, import('./wasmai.d.ts').Profile>} by outputs */
+  #profiles = new WeakMap();
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts, reserve: import('./reserve.js').Member | null,
@@ -111,13 +113,14 @@ export class Session {
    * @param {Record<string, any>} feeds @param {RunOptions} [options]
    */
   async run(feeds, options = {}) {
-    const { carry = {}, outputs, maxFuel, receipt } = this.#checkRun(options);
+    const { carry = {}, outputs, maxFuel, receipt, profile } = this.#checkRun(options);
     const request = {
       wanted: outputIndices(this.outputs, outputs),
       carry: carryIndices(this.inputs, this.outputs, carry),
       feeds: feedsToBuffers(this.inputs, feeds, this.#promise.inputs, this.#admit),
       fuel: maxFuel ?? runBudget(this.#facts.certificate.fuel),
       shown: receipt === true,
+      profile: profile === true,
     };
     const number = ++this.#asked;
     const takes = request.feeds.includes(null) ? this.#promise.number : 0;
@@ -125,6 +128,7 @@ export class Session {
     const fed = receipt ? this.#describeInputs(request.feeds) : [];
     const { outputs: tensors, answer } = await this.#enqueue({ request, number, takes }, options);
     if (receipt) this.#receipts.set(tensors, await this.#writeReceipt(await fed, tensors, answer));
+    if (answer.steps) this.#profiles.set(tensors, { ms: answer.ms, steps: answer.steps });
     return tensors;
   }
 
@@ -155,12 +159,22 @@ export class Session {
 
   /** Of outputs of a run with `receipt: true`. @param {object} outputs */
   receipt(outputs) {
-    const receipt = this.#receipts.get(outputs);
-    if (receipt) return receipt;
+    return this.#beside(this.#receipts, outputs, 'receipt');
+  }
+
+  /** Of outputs of a run with `profile: true`. @param {object} outputs */
+  profile(outputs) {
+    return this.#beside(this.#profiles, outputs, 'profile');
+  }
+
+  /** @template T @param {WeakMap<object, T>} kept @param {object} outputs @param {string} name @returns {T} */
+  #beside(kept, outputs, name) {
+    const found = kept.get(outputs);
+    if (found) return found;
     throw new WasmAIError(
       'ARGUMENT',
-      'receipt',
-      'give the very object that a run of this session with { receipt: true } resolved with',
+      name,
+      `give the very object that a run of this session with { ${name}: true } resolved with`,
     );
   }
 
@@ -281,9 +295,11 @@ export class Session {
     if (options === null || typeof options !== 'object')
       throw new WasmAIError('ARGUMENT', 'run', 'options must be an object');
     checkNames(options, RUN_OPTIONS, 'run');
-    const { signal, deadlineMs, maxFuel, receipt = false } = options;
-    if (typeof receipt !== 'boolean')
-      throw new WasmAIError('ARGUMENT', 'receipt', 'must be true or false');
+    const { signal, deadlineMs, maxFuel } = options;
+    for (const name of /** @type {const} */ (['receipt', 'profile'])) {
+      if (![undefined, true, false].includes(options[name]))
+        throw new WasmAIError('ARGUMENT', name, 'must be true or false');
+    }
     if (maxFuel !== undefined && !(Number.isSafeInteger(maxFuel) && maxFuel > 0))
       throw new WasmAIError('ARGUMENT', 'maxFuel', 'must be a whole number of units, from 1');
     if (maxFuel !== undefined && !this.#metered) {

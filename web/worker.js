@@ -6,8 +6,8 @@
  *   { id, op: 'prepare', runtime }                  -> { id }
  *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
  *   { id, op: 'open', pack, pages, hardening }      -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
- *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown }
- *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes }
+ *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown, profile }
+ *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes, steps }
  *   { id, op: 'close' }                             -> nothing; the worker ends
  *
  * Before any of them it says { ready: true }, or { error } and ends.
@@ -65,15 +65,15 @@ const requests = {
     // The page gets its verified bytes back, for the next worker.
     post({ id, ...answer, pack }, pack ? [pack] : []);
   },
-  run({ id, feeds, wanted, carry, fuel, apart, shown }) {
+  run({ id, feeds, wanted, carry, fuel, apart, shown, profile }) {
     if (!engine) throw new WasmAIError('STATE', 'worker', 'run before open');
     const carried = shown ? engine.carried() : [];
     const start = now();
-    const outputs = engine.run({ feeds, wanted, carry, fuel, apart });
+    const outputs = engine.run({ feeds, wanted, carry, fuel, apart, profile });
     const ms = now() - start;
     const buffers = outputs.map(({ data }) => data);
-    const { fuel: used, memoryBytes } = engine;
-    post({ id, outputs, carried, ms, fuel: used(), memoryBytes: memoryBytes() }, buffers);
+    const [used, memoryBytes, steps] = [engine.fuel(), engine.memoryBytes(), engine.steps()];
+    post({ id, outputs, carried, ms, fuel: used, memoryBytes, steps }, buffers);
   },
   close() {
     end();

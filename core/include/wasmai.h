@@ -198,6 +198,25 @@ wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32
  * before every run. */
 wai_status wai_session_run(wai_session *session, wai_diag *diag);
 
+/*
+ * A run in pieces, for a profile: at most `count` steps more of the run that is under
+ * way, or of a new one. *left: steps that are left; when it is 0 after WAI_OK the run
+ * has ended, as by wai_session_run. In between, every other call that needs outputs or
+ * gives inputs answers STATE.
+ */
+wai_status wai_session_advance(wai_session *session, uint32_t count, uint32_t *left,
+                               wai_diag *diag);
+
+typedef struct wai_step_info {
+    const char *name;      /* of the node that it was made from             */
+    const char *op;        /* as in dumps: "conv2d"                         */
+    uint64_t read_size;    /* bytes of its operands, weights included; of   */
+    uint64_t written_size; /* results. At the dims that it has now          */
+} wai_step_info;
+
+/* Step `index` of every run; ARGUMENT behind the last. Texts live as long as the session. */
+wai_status wai_session_step(const wai_session *session, uint32_t index, wai_step_info *out);
+
 #define WAI_NO_OUTPUT UINT32_MAX
 
 /*

@@ -353,10 +353,10 @@ static wai_status run_hardened(wai_live *live, uint32_t i, wai_diag *diag) {
     return status;
 }
 
-wai_status wai_live_run(wai_live *live, wai_diag *diag) {
+wai_status wai_live_run(wai_live *live, uint32_t from, uint32_t count, wai_diag *diag) {
     const wai_program *p = live->program;
     wai_status status = WAI_OK;
-    for (uint32_t i = 0; i < p->step_count && status == WAI_OK; i++) {
+    for (uint32_t i = from; i < from + count && status == WAI_OK; i++) {
         wai_step *step = &live->steps[i];
         const bool skipped = wai_step_is_skipped(step);
         if (live->by_value && live->own[i].live) {

@@ -55,7 +55,7 @@ wai_status wai_live_resize(wai_live *live, uint32_t input, const uint32_t *dims,
  * take them: nothing has been run then, and other dims may do. */
 wai_status wai_live_settle(wai_live *live, wai_diag *diag);
 
-/* Run; settled before. */
-wai_status wai_live_run(wai_live *live, wai_diag *diag);
+/* Run `count` steps from step `from`, as far as there are so many; settled before. */
+wai_status wai_live_run(wai_live *live, uint32_t from, uint32_t count, wai_diag *diag);
 
 #endif

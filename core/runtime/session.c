@@ -24,7 +24,9 @@ struct wai_session {
     wai_carrier carrier;
     wai_live live;
     wai_hardened hardened;
+    uint32_t at;  /* of a run that is under way, the next step              */
     bool is_live; /* some dims change from run to run                       */
+    bool running; /* between two calls of wai_session_advance: dead as well */
     bool dead;
 };
 
@@ -325,6 +327,10 @@ wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32
     if (index >= p->input_count) {
         return wai_fail(diag, WAI_ERR_ARGUMENT, "session", "there is no input %u", index);
     }
+    if (session->running) {
+        return wai_fail(diag, WAI_ERR_STATE, "session",
+                        "a run is under way: advance it to its end");
+    }
     const wai_program_io *input = &p->inputs[index];
     const wai_type *type = &p->values[input->value].type;
     if (session->is_live) {
@@ -339,22 +345,16 @@ wai_status wai_session_resize(wai_session *session, uint32_t index, const uint32
     return WAI_OK;
 }
 
-/* The steps of one run. What is wrong with dims shows before the first of them
- * and kills nothing. */
-static wai_status run(wai_session *s, wai_diag *diag) {
-    const uint64_t fence = s->hardened.key;
+/* What is wrong with dims shows before the first step and kills nothing. */
+static wai_status begin(wai_session *s, wai_diag *diag) {
     wai_status status = s->is_live ? wai_live_settle(&s->live, diag) : WAI_OK;
     if (status != WAI_OK) {
         s->dead = status != WAI_ERR_ARGUMENT;
         return status;
     }
-    s->dead = true;
-    if (fence != 0 && (status = wai_hardened_begin(&s->hardened, diag)) != WAI_OK) {
-        return status;
-    }
-    status = s->is_live ? wai_live_run(&s->live, diag)
-                        : wai_steps_run(s->steps, s->program.step_count, fence, diag);
-    return fence != 0 && status == WAI_OK ? wai_hardened_end(&s->hardened, diag) : status;
+    s->at = 0;
+    s->dead = true; /* until it came back well */
+    return s->hardened.key != 0 ? wai_hardened_begin(&s->hardened, diag) : WAI_OK;
 }
 
 /* Constants are the package's bytes (the compiler folds to this NaN), not ours to write. */
@@ -367,23 +367,69 @@ static void finish_outputs(const wai_session *s) {
     }
 }
 
-wai_status wai_session_run(wai_session *session, wai_diag *diag) {
-    wai_diag_clear(diag);
-    if (session->dead) {
-        return wai_fail(diag, WAI_ERR_STATE, "session", "an earlier run failed: close the session");
-    }
-    wai_status status = run(session, diag);
-    if (status == WAI_OK && session->pool.violated) {
+static wai_status end(wai_session *s, wai_diag *diag) {
+    wai_status status = s->hardened.key != 0 ? wai_hardened_end(&s->hardened, diag) : WAI_OK;
+    if (status == WAI_OK && s->pool.violated) {
         status =
             wai_fail(diag, WAI_ERR_INTERNAL, "session", "a step allocated memory during the run");
     }
     if (status == WAI_OK) {
-        finish_outputs(session);
+        finish_outputs(s);
+        s->dead = false;
+        s->carrier.filled = true;
     }
-    session->dead = session->dead && status != WAI_OK;
-    session->carrier.filled = status == WAI_OK;
-    memset(session->carrier.kept, 0, sizeof session->carrier.kept);
     return status;
+}
+
+wai_status wai_session_advance(wai_session *session, uint32_t count, uint32_t *left,
+                               wai_diag *diag) {
+    wai_session *s = session;
+    wai_diag_clear(diag);
+    *left = 0;
+    if (s->dead && !s->running) {
+        return wai_fail(diag, WAI_ERR_STATE, "session", "an earlier run failed: close the session");
+    }
+    wai_status status = WAI_OK;
+    if (!s->running) {
+        s->carrier.filled = false;
+        memset(s->carrier.kept, 0, sizeof s->carrier.kept);
+        status = begin(s, diag);
+    }
+    s->running = false;
+    if (status != WAI_OK) {
+        return status;
+    }
+    const uint32_t rest = s->program.step_count - s->at;
+    count = count < rest ? count : rest;
+    status = s->is_live ? wai_live_run(&s->live, s->at, count, diag)
+                        : wai_steps_run(s->steps + s->at, count, s->hardened.key, diag);
+    s->at += count;
+    if (status != WAI_OK || count == rest) {
+        return status == WAI_OK ? end(s, diag) : status;
+    }
+    s->running = true;
+    *left = rest - count;
+    return WAI_OK;
+}
+
+wai_status wai_session_run(wai_session *session, wai_diag *diag) {
+    uint32_t left;
+    return wai_session_advance(session, UINT32_MAX, &left, diag);
+}
+
+wai_status wai_session_step(const wai_session *session, uint32_t index, wai_step_info *out) {
+    if (index >= session->program.step_count) {
+        return WAI_ERR_ARGUMENT;
+    }
+    const wai_step *step = &session->steps[index];
+    *out = (wai_step_info){step->where, step->op->name, 0, 0};
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        out->read_size += step->in[i].data != NULL ? wai_type_size(&step->in[i].type) : 0;
+    }
+    for (uint32_t i = 0; i < step->out_count; i++) {
+        out->written_size += wai_type_size(&step->out[i].type);
+    }
+    return WAI_OK;
 }
 
 wai_status wai_session_wipe(wai_session *session, wai_diag *diag) {

@@ -41,6 +41,8 @@ static struct {
     uint32_t *io;
     uint32_t *from; /* per input, behind the io table                       */
     wai_hardening hardening;
+    uint32_t left;    /* steps of a run under way                           */
+    uint32_t step[4]; /* what wai_glue_step says                            */
     uintptr_t bottom; /* 0, which the compiler must not know                */
 } glue;
 
@@ -213,28 +215,68 @@ uint32_t wai_glue_io(void) {
     return (uint32_t)(uintptr_t)glue.io;
 }
 
-uint32_t EXPORT(wai_glue_run)(void);
-uint32_t wai_glue_run(void) {
-    if (glue.io == NULL) {
-        return WAI_ERR_STATE;
-    }
-    const uint32_t inputs = wai_session_input_count(glue.session);
+static wai_status take_dims(uint32_t inputs) {
     wai_status status = WAI_OK;
     for (uint32_t i = 0; i < inputs && status == WAI_OK; i++) {
         status = wai_session_resize(glue.session, i, slot_at(i) + IO_DIMS, &glue.diag);
     }
-    if (status == WAI_OK) {
-        status = wai_session_run(glue.session, &glue.diag);
+    return status;
+}
+
+/* At most `count` steps more; `glue.left` says how many are left then. */
+static wai_status advance(uint32_t count) {
+    if (glue.io == NULL) {
+        return WAI_ERR_STATE;
     }
-    if (status == WAI_OK && glue.hardening.key != 0 && !fence_ground(check_ground)) {
-        status = WAI_ERR_INTEGRITY;
+    const uint32_t inputs = wai_session_input_count(glue.session);
+    wai_status status = glue.left == 0 ? take_dims(inputs) : WAI_OK;
+    if (status == WAI_OK) {
+        status = wai_session_advance(glue.session, count, &glue.left, &glue.diag);
+    }
+    if (status != WAI_OK || glue.left > 0) {
+        return status;
+    }
+    if (glue.hardening.key != 0 && !fence_ground(check_ground)) {
+        return WAI_ERR_INTEGRITY;
     }
     wai_tensor tensor;
-    for (uint32_t i = 0; status == WAI_OK && i < wai_session_output_count(glue.session); i++) {
+    for (uint32_t i = 0; i < wai_session_output_count(glue.session); i++) {
         wai_session_output(glue.session, i, &tensor);
         show_dims(inputs + i, &tensor);
     }
-    return status;
+    return WAI_OK;
+}
+
+uint32_t EXPORT(wai_glue_run)(void);
+uint32_t wai_glue_run(void) {
+    return advance(UINT32_MAX);
+}
+
+/*
+ * For a profile: one step of a run, as often as there are steps; the last one ends
+ * the run. And what step `index` is, as u32: address of its name, of its operator's
+ * name, bytes read, bytes written (both at most 2^32 - 1); 0 behind the last.
+ */
+uint32_t EXPORT(wai_glue_advance)(void);
+uint32_t wai_glue_advance(void) {
+    return advance(1);
+}
+
+static uint32_t word_of(uint64_t size) {
+    return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+uint32_t EXPORT(wai_glue_step)(uint32_t index);
+uint32_t wai_glue_step(uint32_t index) {
+    wai_step_info info;
+    if (glue.io == NULL || wai_session_step(glue.session, index, &info) != WAI_OK) {
+        return 0;
+    }
+    glue.step[0] = (uint32_t)(uintptr_t)info.name;
+    glue.step[1] = (uint32_t)(uintptr_t)info.op;
+    glue.step[2] = word_of(info.read_size);
+    glue.step[3] = word_of(info.written_size);
+    return (uint32_t)(uintptr_t)glue.step;
 }
 
 uint32_t EXPORT(wai_glue_carry)(void);

@@ -5,10 +5,12 @@ import { readConfig } from '../config.mjs';
 import { elementCount, typeText, valueAt } from '../dtypes.mjs';
 import { readPlain } from '../encryption.mjs';
 import { makeFolder, safeName, writeWhole } from '../files.mjs';
+import { tableText } from '../io.mjs';
+import { medianSteps, profileRows, traceOf } from '../profile.mjs';
 import { readInputs } from '../readers/index.mjs';
 import { openRunner } from '../runners/index.mjs';
 import { writeNpy } from '../writers/npy.mjs';
-import { addInputOptions, collect, parseDims, refuseLater, wholeNumber } from './options.mjs';
+import { addInputOptions, collect, parseDims, wholeNumber } from './options.mjs';
 
 export const name = 'run';
 export const summary = 'run a package and print its answer and latency';
@@ -17,6 +19,7 @@ export const description = `Run a package. Inputs are .npy, .pb (ONNX TensorProt
 export const example = `wasm-ai run model.wai --input image=cat.npy --output out
 wasm-ai run digits.wai --input digit.png --runner chromium
 wasm-ai run model.wai --input random:1 --repeat 50 --json
+wasm-ai run model.wai --input random:1 --repeat 50 --profile --trace trace.json
 wasm-ai run vad.wai --input frame.npy --input state=zeros --repeat 10 --carry state=stateN`;
 
 const TOP = 5;
@@ -43,12 +46,14 @@ export function configure(command) {
       'a symbolic dim, for zeros, random and images; else from the file',
       collect,
     )
-    .option('--profile', 'not in this version');
+    .option('--profile', 'print where the time goes, by operator and step: medians over --repeat')
+    .option('--trace <file>', 'write it as a Chrome trace (Perfetto opens it); means --profile');
 }
 
 export async function run([file], options, io) {
   checkChoices(options);
   const repeat = wholeNumber(options.repeat, '--repeat', 1, 100000);
+  const profile = options.profile === true || options.trace !== undefined;
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
   const packageBytes = await readPackage(file, options.decrypt, io);
   const runner = await openRunner(options.runner, packageBytes, {
@@ -62,9 +67,11 @@ export async function run([file], options, io) {
     const feeds = await readInputs(options.input ?? [], runner.inputs, options, dims);
     const bar = io.progress('running', repeat);
     const result = await runner
-      .run(feeds, { repeat, carry, onRun: (count) => bar.update(count) })
+      .run(feeds, { repeat, carry, profile, onRun: (count) => bar.update(count) })
       .finally(() => bar.done());
     const files = options.output ? await writeOutputs(options.output, result.outputs) : {};
+    if (options.trace)
+      await writeWhole(options.trace, JSON.stringify(traceOf(result.profiles ?? [])));
     print(file, runner, result, files, io);
   } finally {
     await runner.close();
@@ -72,7 +79,6 @@ export async function run([file], options, io) {
 }
 
 function checkChoices(options) {
-  refuseLater(options, { profile: 'use --repeat for latency' });
   if (options.variant === 'relaxed') {
     throw new WasmAIError('UNSUPPORTED', '--variant relaxed', 'not in this version; use simd');
   }
@@ -138,7 +144,8 @@ async function writeOutputs(folder, outputs) {
   return files;
 }
 
-function print(file, runner, { outputs, times }, files, io) {
+function print(file, runner, { outputs, times, profiles }, files, io) {
+  const steps = profiles?.length ? medianSteps(profiles) : null;
   const latency = latencyOf(times);
   const shown = Object.entries(outputs).map(([name, tensor]) => ({
     name,
@@ -147,13 +154,23 @@ function print(file, runner, { outputs, times }, files, io) {
     top: topValues(tensor),
     ...(files[name] ? { file: files[name] } : {}),
   }));
-  io.json({ package: file, runner: runner.name, info: runner.info, outputs: shown, latency });
+  io.json({
+    package: file,
+    runner: runner.name,
+    info: runner.info,
+    outputs: shown,
+    latency,
+    ...(steps && { steps }),
+  });
   const blocks = shown.map(({ name, dtype, dims, top, file: path }) => {
     const head = `${io.paint('bold', name)}  ${typeText({ dtype, dims })}${path ? `  -> ${path}` : ''}`;
     const lines = top.map(({ index, value }) => `  [${index.join(', ')}]  ${numberText(value)}`);
     return [head, ...lines].join('\n');
   });
   io.out(`${blocks.join('\n')}\n${latencyText(latency)}, ${runner.name}`);
+  if (!steps) return;
+  const rows = profileRows(steps);
+  io.out(`\n${tableText(rows.operators, [1, 2, 3])}\n\n${tableText(rows.steps, [0, 3, 4, 5, 6])}`);
 }
 
 function latencyOf(times) {

@@ -51,17 +51,19 @@ window.runner = {
   feed: told((name, dtype, dims, text) => {
     feeds[name] = new Tensor(dtype, new ARRAYS[dtype](decode(text)), dims);
   }),
-  run: told(async (repeat, carry) => {
+  run: told(async (repeat, carry, profile) => {
     const times = [];
+    const profiles = [];
     let outputs;
     for (let i = 0; i < repeat; i++) {
-      outputs = await session.run(feeds, { carry });
+      outputs = await session.run(feeds, { carry, profile });
       times.push(session.info.lastMs);
+      if (profile) profiles.push(session.profile(outputs));
       for (const name of Object.keys(carry)) delete feeds[name]; // fed once
     }
     feeds = {};
     window.outputs = outputs;
-    return { times, info: session.info };
+    return { times, profiles, info: session.info };
   }),
   output: told((name) => {
     const { data, dims } = window.outputs[name];
@@ -104,11 +106,11 @@ export async function openIn(engine, packageBytes, options = {}) {
       get info() {
         return info;
       },
-      async run(feeds, { repeat = 1, carry = {} } = {}) {
+      async run(feeds, { repeat = 1, carry = {}, profile = false } = {}) {
         for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
           await call('feed', name, dtype, dims, Buffer.from(bytesOf(data)).toString('base64'));
         }
-        const done = await call('run', repeat, carry);
+        const done = await call('run', repeat, carry, profile);
         info = done.info;
         const results = {};
         for (const { name, dtype } of outputs) {
@@ -120,7 +122,7 @@ export async function openIn(engine, packageBytes, options = {}) {
             data: arrayFromBytes(dtypeByName(dtype), new Uint8Array(bytes)),
           };
         }
-        return { outputs: results, times: done.times };
+        return { outputs: results, times: done.times, profiles: done.profiles };
       },
       close,
     };

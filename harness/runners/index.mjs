@@ -1,7 +1,7 @@
 // The places where a package can run. A runner is
 //   open(packageBytes, { where, maxHeapMB }) -> { name, inputs, outputs, info,
-//     run(feeds, { repeat, onRun, carry }) -> { outputs, times }, close() }
-// with times in milliseconds, one per run, and nothing that differs between
+//     run(feeds, { repeat, onRun, carry, profile }) -> { outputs, times, profiles }, close() }
+// with times in milliseconds and (with `profile`) session.profile(), one per run, and nothing that differs between
 // runners visible to whoever calls it. `carry`, { input: output }, is session.run's:
 // such an input is fed to the first run of all and then keeps what was carried to
 // it, from run to run of one call and from call to call.

@@ -49,7 +49,11 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
 }
 
 async function run(folder, file, { inputs }, feeds, options, where, kept) {
-  const { repeat = 1, carry = {} } = options;
+  const { repeat = 1, carry = {}, profile = false } = options;
+  if (profile) {
+    const why = 'the native runner has no profile (perf has): use --runner node or a browser';
+    throw new WasmAIError('UNSUPPORTED', '--profile', why);
+  }
   const args = ['run', file, '--output', folder, '--repeat', String(repeat)];
   for (const [i, { name, symbols }] of inputs.entries()) {
     const path = join(folder, `input${i}.raw`);

@@ -24,21 +24,23 @@ export async function open(packageBytes, { where = 'package', maxHeapMB, hardene
 async function runSession(
   session,
   feeds,
-  { repeat = 1, onRun = (/** @type {number} */ _count) => {}, carry = {} } = {},
+  { repeat = 1, onRun = (/** @type {number} */ _count) => {}, carry = {}, profile = false } = {},
 ) {
   const tensors = {};
   for (const [name, { dtype, data, dims }] of Object.entries(feeds)) {
     tensors[name] = new Tensor(dtype, data, dims);
   }
   const times = [];
+  const profiles = [];
   let outputs = {};
   for (let i = 0; i < repeat; i++) {
-    outputs = await session.run(tensors, { carry });
+    outputs = await session.run(tensors, { carry, profile });
     times.push(session.info.lastMs);
+    if (profile) profiles.push(session.profile(outputs));
     onRun(i + 1);
     for (const name of Object.keys(carry)) delete tensors[name]; // fed once
   }
-  return { outputs: Object.fromEntries(Object.entries(outputs).map(hostTensor)), times };
+  return { outputs: Object.fromEntries(Object.entries(outputs).map(hostTensor)), times, profiles };
 }
 
 /** The harness knows float16 as bits; newer Nodes give a Float16Array. */

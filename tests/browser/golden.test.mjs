@@ -64,6 +64,25 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+onEngines('a profiled run is the same run, step by step', async ({ browser }) => {
+  const { page, close } = await openPage(browser, site);
+  const { plain, got, profile } = await page.evaluate(async () => {
+    const session = await wasmai.load('./models/digits.wai');
+    const [{ name, dims }] = session.inputs;
+    const feeds = { [name]: new Float32Array(dims.reduce((a, b) => a * b)).fill(0.5) };
+    const plain = Object.values(await session.run(feeds))[0];
+    const outputs = await session.run(feeds, { profile: true });
+    const profile = session.profile(outputs);
+    await session.close();
+    return { plain: [...plain.data], got: [...Object.values(outputs)[0].data], profile };
+  });
+  assert.deepEqual(got, plain);
+  assert.ok(profile.steps.filter(({ op }) => op === 'conv2d').length >= 3);
+  for (const { name, ms, readBytes } of profile.steps)
+    assert.ok(name.length > 0 && ms >= 0 && readBytes > 0);
+  await close();
+});
+
 onEngines("the golden outputs are Node's", async ({ browser }) => {
   const opened = await openPage(browser, site);
   const seen = await opened.page.evaluate(async () => {

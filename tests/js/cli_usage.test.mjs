@@ -92,7 +92,6 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
     [['run', out, '--variant', 'relaxed'], /UNSUPPORTED: --variant relaxed/],
     [['run', out, '--threads', '4'], /UNSUPPORTED: --threads 4/],
     [['run', out, '--repeat', '0'], /ARGUMENT: --repeat: must be a whole number 1 to/],
-    [['run', out, '--profile'], /UNSUPPORTED: --profile/],
     [['inspect', join(folder, 'absent.wai')], /no such file/],
     [['check', join(folder, 'absent.onnx')], /no such file/],
   ];

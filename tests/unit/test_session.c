@@ -67,6 +67,56 @@ static void test_dead_after_failure(void **state) {
     wai_package_free(package);
 }
 
+/* A run in pieces is the same run; nothing else may happen in between. */
+static void test_advance(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *onnx = unit_file("models/digits/digits.onnx", &size);
+    wai_package *package;
+    wai_session *session;
+    assert_int_equal(wai_compile(&package, (wai_bytes){onnx, size}, NULL, NULL), WAI_OK);
+    assert_int_equal(wai_session_open(&session, wai_package_bytes(package), NULL, NULL), WAI_OK);
+    wai_tensor x;
+    wai_tensor y;
+    float whole[10];
+    uint32_t seed = 5;
+    for (int run = 0; run < 2; run++) {
+        assert_int_equal(wai_session_input(session, 0, &x), WAI_OK);
+        seed = 5;
+        for (size_t i = 0; i < x.size / sizeof(float); i++) {
+            ((float *)x.data)[i] = (float)(unit_random(&seed) % 256) / 255;
+        }
+        if (run == 0) {
+            assert_int_equal(wai_session_run(session, NULL), WAI_OK);
+            assert_int_equal(wai_session_output(session, 0, &y), WAI_OK);
+            assert_int_equal(y.size, sizeof whole);
+            memcpy(whole, y.data, sizeof whole);
+        }
+    }
+    wai_step_info info;
+    uint32_t steps = 0;
+    while (wai_session_step(session, steps, &info) == WAI_OK) {
+        assert_true(info.name != NULL && info.op[0] != 0 && info.written_size > 0);
+        steps++;
+    }
+    assert_true(steps > 3);
+    uint32_t left;
+    for (uint32_t i = 1; i <= steps - 2; i++) {
+        assert_int_equal(wai_session_advance(session, 1, &left, NULL), WAI_OK);
+        assert_int_equal(left, steps - i);
+        assert_int_equal(wai_session_resize(session, 0, x.dims, NULL), WAI_ERR_STATE);
+        const uint32_t first = 0;
+        assert_int_equal(wai_session_carry(session, &first, NULL), WAI_ERR_STATE);
+    }
+    assert_int_equal(wai_session_advance(session, 99, &left, NULL), WAI_OK);
+    assert_int_equal(left, 0);
+    assert_int_equal(wai_session_output(session, 0, &y), WAI_OK);
+    assert_memory_equal(y.data, whole, sizeof whole);
+    wai_session_close(session);
+    wai_package_free(package);
+    free(onnx);
+}
+
 static void test_two_sessions_share_nothing(void **state) {
     (void)state;
     wai_package *package = gather_package();
@@ -223,6 +273,7 @@ static void test_compile_copies_weights_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dead_after_failure),
+        cmocka_unit_test(test_advance),
         cmocka_unit_test(test_two_sessions_share_nothing),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_limit),

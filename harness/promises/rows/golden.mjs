@@ -14,7 +14,7 @@ export default [
     name: 'golden-nan',
     promise: SAME,
     file: 'core/runtime/session.c',
-    find: 'finish_outputs(session);',
+    find: 'finish_outputs(s);',
     replace: '(void)finish_outputs;',
     test: STRAIN,
     fails: 'all NaNs go out as one',
