@@ -44,8 +44,32 @@ export function onEngines(name, body, { cannot = {} } = {}) {
     test(`${name} (${engine})`, { skip }, async (t) => {
       const browser = browsers.get(engine) ?? launchBrowser(engine);
       browsers.set(engine, browser);
-      await body({ engine, browser: await browser, t });
+      await inTime(engine, Promise.resolve(body({ engine, browser: await browser, t })));
     });
+  }
+}
+
+/** Far above what any takes on a busy machine: whoever waits longer waits for ever. */
+const MOST_MS = 150_000;
+
+/** A browser that does not answer costs one test and not all that follow. @param {Engine} engine @param {Promise<unknown>} work */
+async function inTime(engine, work) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no end after ${MOST_MS} ms`)), MOST_MS);
+  });
+  try {
+    await Promise.race([work, late]);
+  } catch (error) {
+    if (String(error).includes('no end after')) {
+      const stuck = browsers.get(engine);
+      browsers.delete(engine);
+      stuck?.then((browser) => browser.close()).catch(() => {});
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
