@@ -19,6 +19,7 @@ export const COMMANDS = [
   'build',
   'serve',
   'audit',
+  'bench',
   'keygen',
   'sign',
   'verify',

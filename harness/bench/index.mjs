@@ -8,10 +8,14 @@ import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { runCampaign, writeReport } from '../campaign.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
+import { step } from '../toolchain/cache.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
+import { compareAll, defaults as comparison } from './comparison.mjs';
 import { makeNet, NETS, NETS_FOLDER } from './nets.mjs';
 import * as open from './open.mjs';
+import { prepare } from './prepare.mjs';
 import * as recovery from './recovery.mjs';
+import { writeHtml } from './report.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
 import * as steady from './steady.mjs';
 
@@ -38,13 +42,18 @@ const BENCHES = {
   },
 };
 
-const USAGE = `npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
+const USAGE = `npm run bench -- compare [NET | MODEL.onnx | MODEL.wai ...]   beside onnxruntime-web, tfjs and LiteRT.js; all nets
+  --threads 1,4  --against onnxruntime-web,tfjs,litert
+  --rounds N   fresh pages (${comparison.rounds})   --runs N  runs of each in one (${comparison.runs})   --seconds N  and at least so long
+  --visits N   visits of each, cold and warm (${comparison.visits}); 0: none
+npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
   --rounds N   open: rounds of fresh pages (${open.defaults.rounds}); recovery: lost runs of a kind (${recovery.defaults.rounds})
   --runs N     steady: runs of each peer (${steady.defaults.runs})
-  -o FILE      where the figures go as JSON (build/bench/NAME.json)
-
 npm run bench -- nets [NAME ...]   the benchmark's own nets, into build/bench/nets (all seven; sizes as in resnet50-s160-b4)
+  -o FILE      where the figures go as JSON (build/bench/NAME.json)
 `;
+
+const WHOLE = ['rounds', 'runs', 'visits', 'seconds'];
 
 async function main() {
   const { values, positionals } = parseArgs({
@@ -52,29 +61,63 @@ async function main() {
     options: {
       rounds: { type: 'string' },
       runs: { type: 'string' },
+      visits: { type: 'string' },
+      seconds: { type: 'string' },
+      threads: { type: 'string', default: '1' },
+      against: { type: 'string' },
       output: { type: 'string', short: 'o' },
       help: { type: 'boolean', short: 'h' },
     },
   });
   const [name, ...paths] = positionals;
-  if (name === 'nets' && !values.help) return makeNets(paths);
-  const bench = Object.hasOwn(BENCHES, name ?? '') ? BENCHES[name] : null;
-  if (values.help || !bench) {
-    process.stderr.write(USAGE);
-    return values.help ? 0 : 2;
-  }
-  const options = { ...bench.defaults };
-  for (const key of ['rounds', 'runs']) {
+  if (values.help) return usage(0);
+  if (name === 'nets') return makeNets(paths);
+  const known = { ...BENCHES, compare: { defaults: comparison } };
+  if (!Object.hasOwn(known, name ?? '')) return usage(2);
+  const options = { ...known[name].defaults };
+  for (const key of WHOLE) {
     if (values[key] === undefined) continue;
     const count = Number(values[key]);
-    if (!(key in options) || !Number.isInteger(count) || count < 1) {
-      process.stderr.write(`error: --${key} ${values[key]} is of no use here\n${USAGE}`);
-      return 2;
-    }
+    const least = key === 'visits' ? 0 : 1;
+    if (!(key in options) || !Number.isInteger(count) || count < least)
+      return usage(2, `--${key} ${values[key]} is of no use here`);
     options[key] = count;
   }
-
   await ensureNodeModules(fileURLToPath(new URL('.', import.meta.url))); // the peers
+  const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
+  if (name === 'compare') {
+    options.threads = values.threads.split(',').map(Number);
+    if (values.against !== undefined) options.peers = values.against.split(',').filter(Boolean);
+    return compareNets(paths, options, output);
+  }
+  return measureInPages(name, paths, options, output);
+}
+
+function usage(code, why = '') {
+  process.stderr.write(`${why && `error: ${why}\n`}${USAGE}`);
+  return code;
+}
+
+/** The nets, and files, beside the peers; the report as JSON and HTML. */
+async function compareNets(names, options, output) {
+  const report = await compareAll(
+    (names.length ? names : NETS).map((one) => () => prepare(one)),
+    {
+      browser: 'chromium',
+      options,
+      talk: step,
+      show: (text) => void process.stdout.write(`${text}\n`),
+    },
+  );
+  await writeReport(output, report);
+  const html = output.replace(/(\.json)?$/, '.html');
+  await writeHtml(html, report);
+  process.stderr.write(`\nall figures: ${output}, ${html}\n`);
+  return 0;
+}
+
+async function measureInPages(name, paths, options, output) {
+  const bench = BENCHES[name];
   const models = [];
   for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
   const site = await serveSite(models, bench.dist);
@@ -113,7 +156,6 @@ async function main() {
     await browser.close();
     await site.close();
   }
-  const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
   await writeReport(output, report);
   process.stderr.write(`\nall figures: ${output}\n`);
   return 0;

@@ -15,7 +15,7 @@ import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { readModel } from './site.mjs';
-import { median, pairedRatio } from './stats.mjs';
+import { geometricMean, median, pairedRatio } from './stats.mjs';
 
 const MODELS = [
   'squeezenet1.0-fp32-derived',
@@ -91,8 +91,6 @@ function play({ peers, pack, pages, runs, warmMs, cpu }) {
   return Object.fromEntries(names.map((name, i) => [name, times[i]]));
 }
 
-const geometric = (/** @type {number[]} */ values) =>
-  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 const percent = (/** @type {number} */ ratio) => `${((ratio - 1) * 100).toFixed(1)} %`;
 
 async function main() {
@@ -147,7 +145,7 @@ async function main() {
   }
   await browser?.close();
   process.stdout.write(
-    `${tableText(rows, [1, 2, 3, 4, 5, 6])}\ngeometric mean ${percent(geometric(ratios))}, worst ` +
+    `${tableText(rows, [1, 2, 3, 4, 5, 6])}\ngeometric mean ${percent(geometricMean(ratios))}, worst ` +
       `${percent(Math.max(...ratios))}, load ${loadavg()[0].toFixed(1)}\n`,
   );
 }

@@ -50,7 +50,14 @@ const SCHEMA = {
     },
     ValueInfo: { fields: { name: one(1, 'string'), type: one(2, 'Type') } },
     Attribute: {
-      fields: { name: one(1, 'string'), intValue: one(3, 'int64'), type: one(20, 'int32') },
+      fields: {
+        name: one(1, 'string'),
+        floatValue: one(2, 'float'),
+        intValue: one(3, 'int64'),
+        tensorValue: one(5, 'Tensor'),
+        intValues: many(8, 'int64'),
+        type: one(20, 'int32'),
+      },
     },
     Node: {
       fields: {

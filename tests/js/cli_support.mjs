@@ -64,11 +64,12 @@ const slot = ([name, elemType, dims]) => ({
   },
 });
 
-/** ONNX's number for an attribute that is one int. */
-const INT = 2;
+/** An attribute: one int, or a list of them; the types are ONNX's numbers for that. */
+const attribute = ([name, value]) =>
+  Array.isArray(value) ? { name, intValues: value, type: 7 } : { name, intValue: value, type: 2 };
 
 /**
- * An ONNX file: `nodes` are [opType, inputs, outputs, name, { attribute: int }],
+ * An ONNX file: `nodes` are [opType, inputs, outputs, name, { attribute: int or ints }],
  * slots are [name, element type, dims], weights are [name, dims, numbers].
  */
 export function onnxFile({
@@ -89,11 +90,7 @@ export function onnxFile({
         input,
         output,
         name,
-        attribute: Object.entries(attributes).map(([key, intValue]) => ({
-          name: key,
-          intValue,
-          type: INT,
-        })),
+        attribute: Object.entries(attributes).map(attribute),
       })),
       input: inputs.map(slot),
       output: outputs.map(slot),

@@ -1,0 +1,143 @@
+// What a comparison says: every single time in, the figures that people read out.
+import { tableText } from '../io.mjs';
+import { OURS } from './compare_site.mjs';
+import { geometricMean, median, roundRatios, summary } from './stats.mjs';
+
+const minimum = (values) => Math.min(...values);
+
+/** One row per peer of one steady state; `times` is how many times ours it takes. */
+export function steadyFigures({ peers }, mflop) {
+  const ours = peers.find(({ id }) => id === OURS) ?? peers[0];
+  return peers.map((peer) => {
+    const all = summary(peer.times.flat());
+    const alike = peer.times.length === ours.times.length;
+    return {
+      id: peer.id,
+      label: peer.label,
+      info: peer.info,
+      relativeError: peer.relativeError,
+      ...all,
+      tail: all.p99 / all.p50,
+      gflops: mflop / all.p50,
+      times: alike ? roundRatios(peer.times, ours.times) : null,
+      timesOfMinima: alike ? roundRatios(peer.times, ours.times, minimum).middle : null,
+      memoryBytes: peer.memoryBytes,
+    };
+  });
+}
+
+const FIELDS = ['answerMs', 'createMs', 'firstRunMs', 'memoryBytes', 'highWater'];
+
+/** One row per peer of the visits; `times` compares the medians of cold visits. */
+export function visitFigures({ peers }) {
+  const middle = (list, key) => (list.length ? median(list.map((visit) => visit[key] ?? 0)) : null);
+  const rows = peers.map(({ id, label, note, cold, warm, download }) => ({
+    id,
+    label,
+    note,
+    download,
+    ...Object.fromEntries(FIELDS.map((key) => [key, middle(cold, key)])),
+    warmAnswerMs: middle(warm, 'answerMs'),
+    warmRequests: middle(warm, 'requests'),
+    longTaskMs: cold.length ? median(cold.map(({ longTasks }) => longTasks.max)) : null,
+  }));
+  const ours = rows.find(({ id }) => id === OURS);
+  return rows.map((row) => ({
+    ...row,
+    times: row.answerMs && ours?.answerMs ? row.answerMs / ours.answerMs : null,
+    timesCreate: row.createMs && ours?.createMs ? row.createMs / ours.createMs : null,
+  }));
+}
+
+/** Per peer and number of threads, over all nets. @param {any[]} models */
+export function overAll(models) {
+  const found = new Map();
+  for (const { steady, mflop } of models) {
+    for (const state of steady) {
+      for (const { id, label, times } of steadyFigures(state, mflop)) {
+        if (!times || id === OURS) continue;
+        const key = `${state.threads} ${id}`;
+        const row = found.get(key) ?? { threads: state.threads, id, label, ratios: [] };
+        row.ratios.push(times.middle);
+        found.set(key, row);
+      }
+    }
+  }
+  return [...found.values()].map(({ ratios, ...row }) => ({
+    ...row,
+    nets: ratios.length,
+    mean: geometricMean(ratios),
+    least: Math.min(...ratios),
+  }));
+}
+
+const number = (value, digits = 1) => (value === null ? '-' : value.toFixed(digits));
+const mib = (bytes) => (bytes ? number(bytes / 2 ** 20) : '-');
+const kib = (bytes) => (bytes ? number(bytes / 1024, 0) : '-');
+
+export function steadyTable(state, mflop) {
+  const head = [
+    `${state.threads} thread${state.threads > 1 ? 's' : ''}, ms`,
+    ...[
+      'min',
+      'p50',
+      'p95',
+      'p99',
+      'max',
+      'GFLOP/s',
+      'of ours',
+      'spread',
+      'of minima',
+      'MiB',
+      'error',
+    ],
+  ];
+  const rows = steadyFigures(state, mflop).map((row) => [
+    `${row.label} (${row.info.variant})`,
+    ...[row.min, row.p50, row.p95, row.p99, row.max, row.gflops].map((value) => number(value)),
+    row.times ? number(row.times.middle, 2) : '-',
+    row.times ? `${number(row.times.low, 2)}-${number(row.times.high, 2)}` : '-',
+    number(row.timesOfMinima, 2),
+    mib(row.memoryBytes),
+    row.relativeError === null ? '-' : row.relativeError.toExponential(1),
+  ]);
+  const notes = state.notes.map((note) => `  left out: ${note}`);
+  return [tableText([head, ...rows], head.map((_, i) => i).slice(1)), ...notes].join('\n');
+}
+
+export function visitTable(visits) {
+  const head = [
+    `visit, ${visits.threads} thread${visits.threads > 1 ? 's' : ''}`,
+    ...['cold ms', 'of ours', 'create', 'of ours', '1st run', 'again', 'asked', 'long task'],
+    ...['MiB wasm', 'MiB process', 'KB gzip', 'KB brotli', 'with model'],
+  ];
+  const rows = visitFigures(visits).map((row) => [
+    row.note ? `${row.label}: ${row.note.slice(0, 60)}` : row.label,
+    number(row.answerMs, 0),
+    number(row.times, 2),
+    number(row.createMs, 0),
+    number(row.timesCreate, 2),
+    number(row.firstRunMs, 0),
+    number(row.warmAnswerMs, 0),
+    number(row.warmRequests, 0),
+    number(row.longTaskMs, 0),
+    mib(row.memoryBytes),
+    mib(row.highWater),
+    kib(row.download?.code.gzip),
+    kib(row.download?.code.brotli),
+    kib(row.download?.all.brotli),
+  ]);
+  return tableText([head, ...rows], head.map((_, i) => i).slice(1));
+}
+
+export function overAllTable(models) {
+  const head = ['all nets', 'threads', 'nets', 'times ours, mean', 'least'];
+  const rows = overAll(models).map(({ label, threads, nets, mean, least }) => [
+    label,
+    String(threads),
+    String(nets),
+    mean.toFixed(2),
+    least.toFixed(2),
+  ]);
+  return rows.length ? tableText([head, ...rows], [1, 2, 3, 4]) : '';
+}

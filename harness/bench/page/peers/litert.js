@@ -1,0 +1,33 @@
+// LiteRT.js: the .tflite file of ../../peers/tflite.mjs, its wasm accelerator (XNNPACK), on the main thread.
+import { loadAndCompile, loadLiteRt, Tensor } from '@litertjs/core';
+import { channelsLast } from './layout.js';
+
+/** @param {{ model: string, threads: number }} options */
+export async function open({ model, threads }) {
+  const many = threads > 1;
+  await loadLiteRt(new URL('./litert/', location.href).href, { threads: many });
+  const compiled = await loadAndCompile(`./models/${model}.tflite`, {
+    accelerator: 'wasm',
+    ...(many ? { cpuOptions: { numThreads: threads } } : {}),
+  });
+  let feeds;
+  return {
+    feed(inputs) {
+      const details = compiled.getInputDetails();
+      feeds = details.map(({ name }) => channelsLast(inputs[name]));
+    },
+    async run() {
+      const tensors = feeds.map(({ data, dims }) => new Tensor(data, dims));
+      const outputs = await compiled.run(tensors);
+      const arrays = outputs.map((output) => output.toTypedArray());
+      for (const tensor of [...tensors, ...outputs]) tensor.delete();
+      return arrays;
+    },
+    info: () => ({
+      variant: 'relaxed',
+      threads: many ? threads : 1,
+      accelerated: compiled.isFullyAccelerated,
+    }),
+    close: () => compiled.delete(),
+  };
+}

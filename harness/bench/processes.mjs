@@ -1,0 +1,35 @@
+// A browser for the comparison: pages of any engine, and of Chromium the memory of its renderers.
+import { readFileSync } from 'node:fs';
+import { chromiumPath, launchChromium, newPage } from '../browsers/chromium.mjs';
+import { launchBrowser } from '../browsers/index.mjs';
+import { renderers } from './threads.mjs';
+
+/**
+ * @param {import('../toolchain/browsers.mjs').BrowserName} name
+ * @returns {Promise<import('../browsers/index.mjs').Browser & { highWater: () => Promise<number | null> }>}
+ */
+export async function openBrowser(name) {
+  if (name !== 'chromium') {
+    const browser = await launchBrowser(name);
+    return { ...browser, highWater: async () => null };
+  }
+  const browser = await launchChromium(chromiumPath());
+  return {
+    name,
+    version: browser.version(),
+    newPage: () => newPage(browser),
+    close: () => browser.close(),
+    highWater: async () => Math.max(...(await renderers(browser)).map(highWaterOf)),
+  };
+}
+
+/** The most memory that a process ever had, in bytes; 0 when it has ended. @param {number} process */
+function highWaterOf(process) {
+  try {
+    const [, kib] =
+      /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${process}/status`, 'utf8')) ?? [];
+    return Number(kib ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
