@@ -29,6 +29,17 @@ typedef struct wai_conv_params {
     float min, max;              /* -inf, +inf: none                        */
 } wai_conv_params;
 
+/* ---- depthwise ----------------------------------------------------------
+ * The conv2d of one channel per group with a square kernel of 3 or 5, stride 1 or
+ * 2, dilated or strided but not both, and a multiple of 4 channels. in: x, and
+ * weights f32[C/4, 1 + kernel * kernel, 4]: of four channels the biases, then the
+ * taps, row by row. Made by a pass. */
+typedef struct wai_depthwise_params {
+    uint32_t kernel, stride, dilation;
+    uint32_t pad_top, pad_left, pad_bottom, pad_right;
+    float min, max; /* -inf, +inf: none */
+} wai_depthwise_params;
+
 /* ---- fully_connected ---------------------------------------------------
  * y[..., O] = clamp(x[..., I] * transpose(w[O, I]) + bias[O])
  * w, bias: as in conv2d (packed: u8[n], no bias). x of rank >= 1. */
