@@ -360,6 +360,7 @@ function bundleLoader(parts) {
   const assets = `export const assets = {
     base: new URL('./', import.meta.url),
     worker: new URL('./${workerName}', import.meta.url),
+    nodeHelper: null,
     frame: { url: new URL('./${frameName}', import.meta.url), workerSha384: '${workerDigest}' },
     runtimes: { simd: { url: new URL('./${runtimeName}', import.meta.url), sha384: '${runtimeDigest}' } },
     packages: ${JSON.stringify(packages)},

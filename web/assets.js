@@ -13,8 +13,9 @@
  * @typedef {object} Assets
  * @property {URL} base       what the names in `packages` are relative to
  * @property {URL} worker
+ * @property {URL | null} nodeHelper  a thread in Node; null in a built folder
  * @property {{ url: URL, workerSha384: string } | null} frame  what `isolation: 'frame'` needs; null in the source tree
- * @property {Record<'simd', { url: URL, sha384: string | null }>} runtimes
+ * @property {Record<string, { url: URL, sha384: string | null } | undefined> & { simd: { url: URL, sha384: string | null } }} runtimes  by variant
  * @property {Record<string, Pin>} packages  plain name -> what `build` made of it
  * @property {number} maxHeapMB  MAX_HEAP_SIZE at build; no caller can raise it
  * @property {boolean} hardened  memory hardening for every package; no caller can switch it off
@@ -25,9 +26,14 @@
 export const assets = {
   base: new URL('./', import.meta.url),
   worker: new URL('./worker.js', import.meta.url),
+  nodeHelper: new URL('./help_node.js', import.meta.url),
   frame: null,
   runtimes: {
     simd: { url: new URL('../build/wasm/runtime-simd.wasm', import.meta.url), sha384: null },
+    'simd.threads': {
+      url: new URL('../build/wasm/runtime-simd.threads.wasm', import.meta.url),
+      sha384: null,
+    },
   },
   packages: {},
   maxHeapMB: 4096,

@@ -43,6 +43,9 @@ const MAX_HARDENED_PAGES = 65536;
 const DIAG_SIZE = 16 + 128 + 256;
 const utf8 = new TextDecoder(); // made before the worker removes the name
 const random = globalThis.crypto.getRandomValues.bind(globalThis.crypto); // so is this
+/** WAI_THREAD_STACK of core/base/limits.h; and the first one's lowest address, above a fence. */
+const THREAD_STACK = PAGE_SIZE;
+const STACK_FLOOR = 64;
 const EXPORTS = [
   'wai_glue_alloc',
   'wai_glue_open',
@@ -72,20 +75,27 @@ export function chooseVariant() {
   return /** @type {const} */ ('simd');
 }
 
+/** One thread more: what it gets. @typedef {{ module: WebAssembly.Module, memory: WebAssembly.Memory, index: number }} Help */
+
 /**
  * Give the runtime `pages` of memory and not one more, and open the package in
  * it. The package is copied once, into that memory. `hardening`: guard words, wiping,
- * and a look at the weights every so many runs (core/runtime/harden.h).
- * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number, hardening?: Hardening | null }} parts
+ * and a look at the weights every so many runs (core/runtime/harden.h). `helpers`: one for each thread
+ * more, of a runtime that has them; what they are called with is for `help`, there.
+ * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number, hardening?: Hardening | null,
+ *   helpers?: ((help: Help) => void)[] }} parts
  */
-export function openEngine({ runtime, pack, pages, hardening = null }) {
+export function openEngine({ runtime, pack, pages, hardening = null, helpers = [] }) {
   if (hardening) checkHardened(pages);
   const module = runtime instanceof WebAssembly.Module ? runtime : compileRuntime(runtime);
-  const memory = createMemory(pages);
-  const wasm = instantiate(module, memory);
+  const memory = createMemory(pages, hasThreads(module));
+  const wasm = instantiate(module, memory, 0);
   const meter = metering(wasm);
   const guarded = meter.call;
   if (hardening) harden(wasm, guarded, hardening);
+  if (helpers.length > 0 && guarded(() => wasm.wai_glue_threads(helpers.length + 1)) !== 0)
+    throw new WasmAIError('MEMORY', 'threads', `no memory for ${helpers.length} threads more`);
+  for (const [i, call] of helpers.entries()) call({ module, memory, index: i + 1 });
 
   const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
   if (room === 0) {
@@ -260,11 +270,47 @@ function bytesOf(slot, dims) {
   return dims.reduce((product, dim) => product * dim, dtypeOfName(slot.dtype).size);
 }
 
+/** Whether it is for shared memory. @param {WebAssembly.Module} module */
+function hasThreads(module) {
+  return WebAssembly.Module.exports(module).some(({ name }) => name === 'wai_glue_threads');
+}
+
+/**
+ * A thread of somebody else's session: takes part in its runs and does not return. What it throws is a trap,
+ * and the session is told.
+ * @param {Help} help
+ */
+export function help({ module, memory, index }) {
+  const wasm = instantiate(module, memory, index);
+  try {
+    wasm.wai_glue_help(index);
+  } catch (cause) {
+    wasm.wai_glue_break();
+    const why = /** @type {any} */ (cause)?.message ?? cause;
+    throw new WasmAIError('TRAP', 'thread', `a thread of the runtime stopped: ${why}`, { cause });
+  }
+}
+
+/** All instances begin with one stack; each is to have its own, and traps beyond. @param {Exports} wasm @param {number} index */
+function takeStack(wasm, index) {
+  const top = wasm.wai_glue_stack(index) >>> 0;
+  wasm.__set_stack_limits(top, index === 0 ? STACK_FLOOR : top - THREAD_STACK);
+  wasm.wai_glue_use_stack(top);
+}
+
 /** Bytes and dims of an input. @param {WebAssembly.Memory} memory @param {Place} place @param {Bytes} feed */
 function writeFeed(memory, { pointer, at }, { dims, data }) {
   new Uint8Array(memory.buffer, pointer, data.byteLength).set(new Uint8Array(data));
   const table = new DataView(memory.buffer);
   for (const [i, dim] of dims.entries()) table.setUint32(at + (IO_DIMS + i) * 4, dim, true);
+}
+
+/** Never shared, whatever the memory is. @param {WebAssembly.Memory} memory @param {number} pointer @param {number} size */
+function copyOf({ buffer }, pointer, size) {
+  if (buffer instanceof ArrayBuffer) return buffer.slice(pointer, pointer + size);
+  const copy = new Uint8Array(size);
+  copy.set(new Uint8Array(buffer, pointer, size));
+  return copy.buffer;
 }
 
 /** @param {WebAssembly.Memory} memory @param {Place} place @returns {Bytes} */
@@ -279,13 +325,13 @@ function readTensor(memory, { slot, pointer, size, at }) {
       'the runtime described this tensor wrongly: it is larger than its place',
     );
   }
-  return { dims, data: memory.buffer.slice(pointer, pointer + bytes) };
+  return { dims, data: copyOf(memory, pointer, bytes) };
 }
 
-/** @param {number} pages */
-function createMemory(pages) {
+/** @param {number} pages @param {boolean} shared */
+function createMemory(pages, shared) {
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (cause) {
     throw new WasmAIError(
       'MEMORY',
@@ -342,12 +388,13 @@ export function compileRuntime(runtime) {
   return module;
 }
 
-/** @param {WebAssembly.Module} module @param {WebAssembly.Memory} memory @returns {Exports} */
-function instantiate(module, memory) {
+/** @param {WebAssembly.Module} module @param {WebAssembly.Memory} memory @param {number} thread @returns {Exports} */
+function instantiate(module, memory, thread) {
   try {
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     const wasm = /** @type {Exports} */ (/** @type {unknown} */ (exports));
     if (typeof wasm._initialize === 'function') wasm._initialize();
+    if (typeof wasm.wai_glue_threads === 'function') takeStack(wasm, thread);
     return wasm;
   } catch (cause) {
     refuseIfBlocked(cause);
@@ -428,7 +475,7 @@ function readIo(memory, pointer) {
 function readName(memory, pointer) {
   checkRange(memory, pointer, 1, 'symbol');
   const room = Math.min(MAX_NAME, memory.buffer.byteLength - pointer);
-  const bytes = new Uint8Array(memory.buffer, pointer, room);
+  const bytes = new Uint8Array(copyOf(memory, pointer, room));
   const end = bytes.indexOf(0);
   return utf8.decode(bytes.subarray(0, end < 0 ? room : end));
 }
@@ -443,8 +490,9 @@ function readPlace(memory, word, at, address) {
       'package',
       `a tensor name has ${nameSize} bytes, more than ${MAX_NAME}`,
     );
-  checkRange(memory, word(at), nameSize, 'tensor name');
-  const name = utf8.decode(new Uint8Array(memory.buffer, word(at), nameSize));
+  const namePointer = word(at);
+  checkRange(memory, namePointer, nameSize, 'tensor name');
+  const name = utf8.decode(copyOf(memory, namePointer, nameSize));
   const where = name || 'tensor';
   const row = dtypeOfNumber(word(at + 2));
   const rank = word(at + 3);

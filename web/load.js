@@ -17,6 +17,7 @@ import { startDirectRunner, startWorkerRunner } from './runners.js';
 import { checkNames, checkSignal, Session } from './session.js';
 import { readProof, signatureInfo, trustOf } from './signature.js';
 import { describeSource, inNode, openUrl } from './sources.js';
+import { allowedThreads, checkThreads } from './threads.js';
 
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
 
@@ -39,17 +40,28 @@ const OPTIONS = [
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const { isolation, capMB, hardening, signal, onProgress, sha384, trust, key } =
+  const { isolation, capMB, hardening, threads, signal, onProgress, sha384, trust, key } =
     checkOptions(options);
   const variant = chooseVariant();
+  const allowed = allowedThreads({
+    threads,
+    isolation,
+    encrypted: key !== null,
+    built: assets.runtimes[`${variant}.threads`] !== undefined,
+    secure: assets.secure,
+  });
+  const built = allowed.most > 1 ? `${variant}.threads` : variant;
+  const asset = assets.runtimes[built];
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
 
   // All at once: package and signature come in, the worker starts and compiles the runtime.
   const place = placeFor(isolation);
-  const runtimeComing = fetchOnce(assets.runtimes[variant]);
+  const runtimeComing = fetchOnce(/** @type {Asset} */ (asset));
   runtimeComing.catch(() => {});
-  const started = place ? reserve.take({ place, runtime: runtimeComing }, signal) : undefined;
+  const started = place
+    ? reserve.take({ place, variant: built, runtime: runtimeComing }, signal)
+    : undefined;
   started?.catch(() => {});
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
@@ -67,11 +79,14 @@ export async function load(source, options = {}) {
     onProgress({ loaded: total, total, phase: 'open' });
     /** @type {import('./runners.js').Parts} */
     const parts = {
+      variant: built,
       runtime,
       pack: bytes.buffer,
       key,
       about: null,
       capMB,
+      allowed,
+      threads: { count: 1, why: '' },
       where: origin.where,
       place,
       hardening,
@@ -84,7 +99,6 @@ export async function load(source, options = {}) {
       deterministic: true,
       isolation,
       hardened: hardening !== null,
-      peakBytes: certificate.peakSize,
       certificate,
       signature: signatureInfo(proof),
     };
@@ -95,7 +109,7 @@ export async function load(source, options = {}) {
       facts,
       golden,
       head,
-      reserve: place && reserve.join({ place, runtime }),
+      reserve: place && reserve.join({ place, variant: built, runtime }),
     });
     onProgress({ loaded: total, total, phase: 'ready' });
     return session;
@@ -132,15 +146,7 @@ function checkOptions(options) {
   // There is only the deterministic variant: `false` allows others and gets none.
   if (deterministic !== undefined && typeof deterministic !== 'boolean')
     throw new WasmAIError('ARGUMENT', 'deterministic', 'must be true or false');
-  if (threads !== 'auto' && threads !== 1) {
-    throw Number.isSafeInteger(threads) && threads > 1
-      ? new WasmAIError(
-          'UNSUPPORTED',
-          'threads',
-          "threads come with a later release; use 1 or 'auto'",
-        )
-      : new WasmAIError('ARGUMENT', 'threads', "must be 'auto' or a whole number from 1");
-  }
+  checkThreads(threads);
   if (maxHeapMB !== undefined && !(typeof maxHeapMB === 'number' && maxHeapMB > 0)) {
     throw new WasmAIError('ARGUMENT', 'maxHeapMB', 'must be a positive number of MiB');
   }
@@ -169,6 +175,7 @@ function checkOptions(options) {
     signal,
     capMB: Math.min(maxHeapMB ?? Infinity, assets.maxHeapMB),
     hardening: checkHardening(options),
+    threads,
     onProgress: report,
     sha384: sha384?.toLowerCase() ?? null,
     trust: trustOf(options),

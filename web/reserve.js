@@ -10,7 +10,7 @@ import { WorkerClient } from './rpc.js';
 
 /** @typedef {import('./places.js').Place} Place */
 /** @typedef {Uint8Array<ArrayBuffer>} Runtime */
-/** @typedef {{ place: Place, runtime: Runtime | Promise<Runtime> }} Needs */
+/** The runtime is that of a variant. @typedef {{ place: Place, variant: string, runtime: Runtime | Promise<Runtime> }} Needs */
 /** What a session has of it; `fill` when it is at rest. @typedef {{ fill(): void, leave(): void }} Member */
 
 /** After the last session: as long as it takes to open the next model, and no longer. */
@@ -27,6 +27,9 @@ async function startPrepared({ place, runtime }, signal) {
   return client;
 }
 
+/** @param {Needs} needs */
+const keyOf = ({ place, variant }) => `${variant} ${place.where}`;
+
 /** @param {() => void} work */
 function whenIdle(work) {
   if ('requestIdleCallback' in globalThis) requestIdleCallback(work, { timeout: SETTLE_MS });
@@ -34,7 +37,7 @@ function whenIdle(work) {
 }
 
 export class Reserve {
-  /** @type {{ from: string, stop: AbortController, coming: Promise<WorkerClient> } | null} */
+  /** @type {{ for: string, stop: AbortController, coming: Promise<WorkerClient> } | null} */
   #kept = null;
   #planned = false;
   #sessions = 0;
@@ -75,7 +78,7 @@ export class Reserve {
       if (!this.#wanted()) return;
       const stop = new AbortController();
       const coming = startPrepared(needs, stop.signal);
-      this.#kept = { from: needs.place.where, stop, coming };
+      this.#kept = { for: keyOf(needs), stop, coming };
       coming.catch(() => {}); // whoever takes it finds out
     });
   }
@@ -87,7 +90,7 @@ export class Reserve {
   /** The one in reserve, or a new one. @param {Needs} needs @param {AbortSignal} [signal] */
   async take(needs, signal) {
     const kept = this.#kept;
-    if (kept?.from !== needs.place.where) return startPrepared(needs, signal);
+    if (kept?.for !== keyOf(needs)) return startPrepared(needs, signal);
     this.#kept = null;
     const abort = () => kept.stop.abort();
     signal?.addEventListener('abort', abort, { once: true });

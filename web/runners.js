@@ -3,13 +3,15 @@
  * this process (Node and tests). A runner is used for one run at a time.
  */
 
-import { aboutOf, pagesOf, readCertificate } from './certificate.js';
+import { aboutOf, readCertificate } from './certificate.js';
 import { openEncrypted } from './encryption.js';
 import { openEngine } from './engine.js';
 import { errorFromData, WasmAIError } from './errors.js';
+import { nodeHelpers, startHelpers } from './helpers.js';
 import { checkProfile } from './profile.js';
 import { reserve } from './reserve.js';
 import { checkSlots } from './tensors.js';
+import { threadsOf } from './threads.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {import('./engine.js').Bytes} Bytes */
@@ -19,11 +21,14 @@ import { checkSlots } from './tensors.js';
 /**
  * What a runner is made from, kept for making the next one.
  * @typedef {object} Parts
+ * @property {string} variant  of the runtime
  * @property {Uint8Array<ArrayBuffer>} runtime
  * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it
  * @property {CryptoKey | null} key     of an encrypted package
  * @property {About | null} about       known once a runner is there
  * @property {number} capMB
+ * @property {import('./threads.js').Allowed} allowed
+ * @property {import('./threads.js').Threads} threads  as the runner has them, once it is there
  * @property {string} where
  * @property {import('./places.js').Place | null} place  null: no worker
  * @property {import('./engine.js').Hardening | null} hardening
@@ -55,14 +60,20 @@ function figure(value, where) {
 
 /** @type {StartRunner} */
 export async function startWorkerRunner(parts, signal, started) {
-  const { where, runtime } = parts;
+  const { where, variant, runtime } = parts;
   const place = /** @type {import('./places.js').Place} */ (parts.place);
-  const client = await (started ?? reserve.take({ place, runtime }, signal));
-  const opened = await client.during(signal, where, async () => {
-    const answer = await openIn(client, parts);
-    const inputs = checkSlots(answer.inputs, where);
-    return { ...answer, inputs, outputs: checkSlots(answer.outputs, where) };
-  });
+  const client = await (started ?? reserve.take({ place, variant, runtime }, signal));
+  const helpers = { stop: () => {} };
+  const opened = await client
+    .during(signal, where, async () => {
+      const answer = await openIn(client, parts, helpers);
+      const inputs = checkSlots(answer.inputs, where);
+      return { ...answer, inputs, outputs: checkSlots(answer.outputs, where) };
+    })
+    .catch((error) => {
+      helpers.stop();
+      throw error;
+    });
   return {
     inputs: opened.inputs,
     outputs: opened.outputs,
@@ -79,7 +90,10 @@ export async function startWorkerRunner(parts, signal, started) {
       const steps = request.profile ? checkProfile(answer.steps, where) : null;
       return { outputs, carried, ms, fuel, memoryBytes, steps };
     },
-    stop: (error) => client.stop(error),
+    stop: (error) => {
+      client.stop(error);
+      helpers.stop();
+    },
     alive: () => client.failure === null,
   };
 }
@@ -97,24 +111,55 @@ async function letOthersRun() {
   turned = performance.now();
 }
 
-/** The package goes into the worker and comes back. @param {import('./rpc.js').WorkerClient} client @param {Parts} parts */
-async function openIn(client, parts) {
+/**
+ * The package goes into the worker and comes back.
+ * @param {import('./rpc.js').WorkerClient} client @param {Parts} parts
+ * @param {{ stop(): void }} helpers ends what is started here besides
+ */
+async function openIn(client, parts, helpers) {
   const { pack, key, hardening, where } = parts;
   if (!pack)
     throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
-  const lend = async (/** @type {string} */ op, /** @type {object} */ body) => {
+  const lend = async (
+    /** @type {string} */ op,
+    /** @type {object} */ body,
+    /** @type {MessagePort[]} */ ports = [],
+  ) => {
     parts.pack = null;
-    const answer = await client.request(op, { ...body, pack }, [pack]).finally(() => {
-      if (pack.byteLength > 0) parts.pack = pack; // it never left
-    });
+    const answer = await client
+      .request(op, { ...body, pack, ports }, [pack, ...ports])
+      .finally(() => {
+        if (pack.byteLength > 0) parts.pack = pack; // it never left
+      });
     if (!(answer.pack instanceof ArrayBuffer))
       throw new WasmAIError('INTERNAL', where, 'the worker kept the package');
     parts.pack = answer.pack;
     return whole(answer);
   };
-  if (!key) return lend('open', { pages: learn(parts, aboutOf(new Uint8Array(pack))), hardening });
+  if (!key) {
+    const pages = learn(parts, aboutOf(new Uint8Array(pack)));
+    return lend('open', { pages, hardening }, startThreads(client, parts, helpers));
+  }
   const { about } = await lend('decrypt', { key, where });
   return whole(await client.request('open', { pack: null, pages: learn(parts, about), hardening }));
+}
+
+/** Threads besides the worker. @param {import('./rpc.js').WorkerClient} client @param {Parts} parts @param {{ stop(): void }} helpers */
+function startThreads(client, parts, helpers) {
+  const { threads } = parts;
+  const place = /** @type {import('./places.js').Place} */ (parts.place);
+  const { ports, stop } = startHelpers(place, threads.count - 1, {
+    absent: (error) => {
+      parts.threads.count -= 1;
+      parts.threads.why = `one did not start: ${error.message}`;
+    },
+    lost: (error) => {
+      client.stop(error);
+      helpers.stop();
+    },
+  });
+  helpers.stop = stop;
+  return ports;
 }
 
 /** @param {any} answer */
@@ -130,7 +175,9 @@ function whole(answer) {
 function learn(parts, { header, head, golden }) {
   const certificate = readCertificate(header, parts.where);
   parts.about = { certificate, head, golden };
-  return pagesOf(certificate, parts.capMB, parts.where);
+  const { count, why, pages } = threadsOf(parts.allowed, certificate, parts.capMB, parts.where);
+  parts.threads = { count, why };
+  return pages;
 }
 
 /** @type {StartRunner} */
@@ -140,9 +187,12 @@ export async function startDirectRunner(parts) {
   const given = new Uint8Array(pack);
   const plain = key ? (await openEncrypted(given, key, parts.where)).plain : given;
   const pages = learn(parts, aboutOf(plain));
-  const engine = openEngine({ runtime, pack: plain, pages, hardening });
   /** @type {WasmAIError | null} */
   let failure = null;
+  const { helpers, stop } = await nodeHelpers(parts.threads.count - 1, (error) => {
+    failure ??= error;
+  });
+  const engine = openEngine({ runtime, pack: plain, pages, hardening, helpers });
   return {
     inputs: checkSlots(engine.inputs, parts.where),
     outputs: checkSlots(engine.outputs, parts.where),
@@ -160,6 +210,7 @@ export async function startDirectRunner(parts) {
     turn: letOthersRun,
     stop: (error) => {
       failure ??= error;
+      stop();
       engine.close();
     },
     alive: () => failure === null,

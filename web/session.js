@@ -9,6 +9,7 @@ import { readGolden, testGolden } from './golden.js';
 import { describeTensors, makeReceipt } from './receipt.js';
 import { abortedError } from './rpc.js';
 import { answersToOutputs, carryIndices, feedsToBuffers, outputIndices } from './tensors.js';
+import { peakBytes } from './threads.js';
 import { Waiting } from './waiting.js';
 
 /** @typedef {import('./wasmai.d.ts').RunOptions} RunOptions */
@@ -77,7 +78,7 @@ export class Session {
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts, reserve: import('./reserve.js').Member | null,
-   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'hardened' | 'peakBytes' | 'certificate' | 'signature'>,
+   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'hardened' | 'certificate' | 'signature'>,
    *   golden: Uint8Array | null, head: string }} opened
    */
   constructor({ runner, start, parts, reserve, facts, golden, head }) {
@@ -99,7 +100,9 @@ export class Session {
   get info() {
     return Object.freeze({
       ...this.#facts,
-      threads: 1,
+      threads: this.#parts.threads.count,
+      threadsReason: this.#parts.threads.why,
+      peakBytes: peakBytes(this.#facts.certificate, this.#parts.threads.count),
       memoryBytes: this.#memoryBytes,
       runs: this.#runs,
       lastMs: this.#lastMs,

@@ -158,7 +158,11 @@ export interface LoadOptions {
    * of this release is deterministic: false allows others and gets none.
    */
   deterministic?: boolean;
-  /** More than 1 comes later. */
+  /**
+   * How many threads a run may use, at most 16. 'auto', the default: up to 4, for models that are work enough,
+   * where the page is cross-origin isolated. Outputs are the same bits for any number of them. Where they
+   * cannot be had it is one, and `session.info.threadsReason` says why. In Node 'auto' is 1.
+   */
   threads?: 'auto' | number;
   /** Refuse a model that needs more memory. Cannot raise the MAX_HEAP_SIZE of the build. */
   maxHeapMB?: number;
@@ -303,11 +307,14 @@ export interface SelfTest {
 export interface SessionInfo {
   readonly variant: 'simd';
   readonly deterministic: boolean;
+  /** How many threads a run uses. */
   readonly threads: number;
+  /** Why so many and not more, in a sentence. */
+  readonly threadsReason: string;
   readonly isolation: 'worker' | 'frame' | 'none';
   /** Guard words and wiping are on. */
   readonly hardened: boolean;
-  /** Certified maximum; memory cannot grow past it. */
+  /** Certified maximum, with 64 KiB for each thread but the first; memory cannot grow past it. */
   readonly peakBytes: number;
   /** In use now. */
   readonly memoryBytes: number;

@@ -1,13 +1,14 @@
 /**
  * The worker: the only place where a model runs. Built into one classic file,
  * served with its own policy or started in the sandboxed frame, under the frame's
- * (see lockdown.js). It answers five requests, one at a time, and never asks for anything:
+ * (see lockdown.js). It answers six requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'prepare', runtime }                  -> { id }
  *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
- *   { id, op: 'open', pack, pages, hardening }      -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
+ *   { id, op: 'open', pack, pages, hardening, ports } -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown, profile }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes, steps }
+ *   { id, op: 'help', port }                        -> nothing, or { id, error }: it is a thread of whoever calls on the port
  *   { id, op: 'close' }                             -> nothing; the worker ends
  *
  * Before any of them it says { ready: true }, or { error } and ends.
@@ -15,7 +16,7 @@
 
 import { aboutOf } from './certificate.js';
 import { decrypted } from './encryption.js';
-import { compileRuntime, openEngine } from './engine.js';
+import { compileRuntime, help, openEngine } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
 import { inFrame, lockDown, requirePolicy } from './lockdown.js';
 
@@ -50,12 +51,14 @@ const requests = {
   async decrypt({ id, pack, key, where }) {
     keep({ id, pack, ...(await decrypted(pack, key, where)) });
   },
-  open({ id, pack, pages, hardening }) {
+  open({ id, pack, pages, hardening, ports = [] }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
     /** @type {object} */
     let answer;
     try {
-      engine = openEngine({ runtime, pack: plain ?? new Uint8Array(pack), pages, hardening });
+      const given = plain ?? new Uint8Array(pack);
+      const helpers = ports.map((/** @type {MessagePort} */ port) => port.postMessage.bind(port));
+      engine = openEngine({ runtime, pack: given, pages, hardening, helpers });
       const { inputs, outputs, metered } = engine;
       answer = { inputs, outputs, metered, memoryBytes: engine.memoryBytes() };
     } catch (error) {
@@ -74,6 +77,16 @@ const requests = {
     const buffers = outputs.map(({ data }) => data);
     const [used, memoryBytes, steps] = [engine.fuel(), engine.memoryBytes(), engine.steps()];
     post({ id, outputs, carried, ms, fuel: used, memoryBytes, steps }, buffers);
+  },
+  help({ id, port }) {
+    if (runtime || engine) throw new WasmAIError('STATE', 'worker', 'it has a model of its own');
+    port.onmessage = (/** @type {MessageEvent} */ { data }) => {
+      try {
+        help(data);
+      } catch (error) {
+        post({ id, error: errorToData(error) });
+      }
+    };
   },
   close() {
     end();

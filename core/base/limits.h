@@ -32,6 +32,9 @@
  * stack. A build test holds the module to it. */
 #define WAI_RUNTIME_SIZE  (384u * 1024u)
 #define WAI_RUNTIME_STACK (256u * 1024u)
+/* Of each thread but the first, which only run tiles of kernels. A page of wasm memory, so that the
+ * loader adds one page for each. */
+#define WAI_THREAD_STACK (64u * 1024u)
 
 /* A constant folded at compile time must not blow up the package: a net that
  * expands one number to 100 MB is cheaper to run than to ship. */

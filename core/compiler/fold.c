@@ -35,7 +35,7 @@ static wai_status evaluate(wai_graph *graph, wai_node *node, wai_pool *pool) {
         }
         step.out[i] = (wai_operand){node->out[i]->type, data, false};
     }
-    wai_status status = wai_steps_prepare(&step, 1, pool, graph->diag);
+    wai_status status = wai_steps_prepare(&step, 1, NULL, pool, graph->diag);
     if (status == WAI_OK) {
         status = wai_steps_run(&step, 1, 0, graph->diag);
     }

@@ -128,6 +128,7 @@ typedef struct wai_options {
     wai_limits limits;
     const wai_allocator *allocator; /* NULL: malloc; outlives the session   */
     wai_hardening hardening;
+    struct pthreadpool *threads; /* NULL: one thread; outlives the session (runtime/threads.h) */
 } wai_options;
 
 /* What a package states about itself; read it without opening a session. */

@@ -65,7 +65,7 @@ static wai_status reshape(wai_step *step, xnn_operator_t op, wai_diag *diag) {
     const uint32_t *x = step->in[0].type.dims;
     size_t alignment = 0, height = 0, width = 0;
     enum xnn_status status = xnn_reshape_convolution2d_nhwc_f32(
-        op, x[0], x[1], x[2], &step->workspace_size, &alignment, &height, &width, NULL);
+        op, x[0], x[1], x[2], &step->workspace_size, &alignment, &height, &width, step->threads);
     return wai_conv_check(step, status, height, width, diag);
 }
 

@@ -74,7 +74,7 @@ static wai_status reshape(wai_step *step, xnn_operator_t op, wai_diag *diag) {
     const uint32_t *x = step->in[0].type.dims;
     size_t height = 0, width = 0;
     enum xnn_status status = xnn_reshape_deconvolution2d_nhwc_f32(
-        op, x[0], x[1], x[2], p->adjust_h, p->adjust_w, &height, &width, NULL);
+        op, x[0], x[1], x[2], p->adjust_h, p->adjust_w, &height, &width, step->threads);
     return wai_conv_check(step, status, height, width, diag);
 }
 

@@ -118,8 +118,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_type *y = &step->out[0].type;
     if (wai_type_count(y) != 0) {
-        pthreadpool_parallelize_2d(NULL, (pthreadpool_task_2d_t)wai_depthwise_row, step->state,
-                                   y->dims[0], y->dims[1], 0);
+        pthreadpool_parallelize_2d(step->threads, (pthreadpool_task_2d_t)wai_depthwise_row,
+                                   step->state, y->dims[0], y->dims[1], 0);
     }
     return WAI_OK;
 }

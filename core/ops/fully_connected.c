@@ -100,7 +100,8 @@ static size_t row_count(const wai_step *step) {
 }
 
 static wai_status reshape(wai_step *step, xnn_operator_t op, wai_diag *diag) {
-    return wai_xnn_check(xnn_reshape_fully_connected_nc_f32(op, row_count(step), NULL), step, diag);
+    return wai_xnn_check(xnn_reshape_fully_connected_nc_f32(op, row_count(step), step->threads),
+                         step, diag);
 }
 
 static enum xnn_status setup(const wai_step *step, xnn_operator_t op) {

@@ -109,7 +109,7 @@ static wai_status create(wai_step *step, state *st, wai_pool *pool, wai_diag *di
     if (made == xnn_status_success) {
         made = xnn_reshape_batch_matrix_multiply_nc_f32(st->op, rank, batch_a, batch_b, m, st->k,
                                                         st->n, &step->workspace_size, &alignment,
-                                                        NULL);
+                                                        step->threads);
     }
     wai_xnn_end();
     return wai_xnn_check(made, step, diag);
@@ -195,7 +195,7 @@ static void plain(const wai_step *step, const state *st) {
 static wai_status run(wai_step *step, wai_diag *diag) {
     state *st = step->state;
     if (st->op != NULL) {
-        return wai_xnn_check(xnn_run_operator(st->op, NULL), step, diag);
+        return wai_xnn_check(xnn_run_operator(st->op, step->threads), step, diag);
     }
     if (wai_type_count(&step->out[0].type) != 0) {
         plain(step, st);

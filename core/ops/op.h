@@ -113,10 +113,12 @@ typedef struct wai_step {
     wai_operand *in;
     wai_operand *out;
     uint32_t in_count, out_count;
-    const uint8_t *guard;  /* a bool: skip the step when it is 0; may be NULL */
-    void *state;           /* the kernel's own, from the pool               */
-    size_t workspace_size; /* bytes wanted during run; set by prepare       */
-    void *workspace;       /* shared by all steps; valid from setup on      */
+    const uint8_t *guard;        /* a bool: skip the step when it is 0; may be NULL */
+    void *state;                 /* the kernel's own, from the pool               */
+    size_t workspace_size;       /* bytes wanted during run; set by prepare       */
+    void *workspace;             /* shared by all steps; valid from setup on      */
+    struct pthreadpool *threads; /* for what XNNPACK's operators and pthreadpool_parallelize_* are
+                                    given; NULL: this thread does it alone   */
 } wai_step;
 
 typedef struct wai_kernel {

@@ -77,7 +77,7 @@ wai_status wai_weighted_run(wai_step *step, wai_diag *diag) {
         return WAI_OK;
     }
     if (st->op != NULL) {
-        return wai_xnn_check(xnn_run_operator(st->op, NULL), step, diag);
+        return wai_xnn_check(xnn_run_operator(st->op, step->threads), step, diag);
     }
     st->kind->plain(step);
     return WAI_OK;

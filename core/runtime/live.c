@@ -59,10 +59,6 @@ static wai_status own_params(wai_live *live, uint32_t i, wai_pool *pool, wai_dia
     return WAI_OK;
 }
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    return step->kernel->prepare != NULL ? step->kernel->prepare(step, pool, diag) : WAI_OK;
-}
-
 /* Prepare a live step for the largest dims to see what it takes, and set that
  * aside. Which block is used again depends on sizes, so none counts as such here;
  * and fewer rows may mean other tiles, which take a little more. */
@@ -71,7 +67,7 @@ static wai_status reserve(wai_live *live, uint32_t i, wai_pool *pool, wai_diag *
     wai_pool_init(&trial, pool->allocator, UINT64_MAX);
     trial.fence = pool->fence;
     trial.wasteful = true;
-    wai_status status = prepare(&live->steps[i], &trial, diag);
+    wai_status status = wai_step_prepare(&live->steps[i], live->threads, &trial, diag);
     const uint64_t size = trial.total + trial.total / 8 + 1024;
     wai_pool_free(&trial);
     live->steps[i].state = NULL;
@@ -112,10 +108,11 @@ static void count_operands(const wai_program *p, uint32_t *in, uint32_t *out) {
 }
 
 wai_status wai_live_open(wai_live *live, const wai_program *program, wai_step *steps,
-                         wai_pool *pool, wai_diag *diag) {
+                         struct pthreadpool *threads, wai_pool *pool, wai_diag *diag) {
     uint32_t in_count, out_count;
     count_operands(program, &in_count, &out_count);
-    *live = (wai_live){.program = program, .steps = steps, .fence = pool->fence};
+    *live =
+        (wai_live){.program = program, .steps = steps, .threads = threads, .fence = pool->fence};
     live->own = wai_pool_array(pool, program->step_count, sizeof *live->own);
     live->types = wai_pool_array(pool, program->value_count, sizeof *live->types);
     live->in = wai_pool_array(pool, in_count, sizeof *live->in);
@@ -132,7 +129,8 @@ wai_status wai_live_open(wai_live *live, const wai_program *program, wai_step *s
     wai_status status = find_live(live, &scratch, diag);
     wai_pool_free(&scratch);
     for (uint32_t i = 0; i < program->step_count && status == WAI_OK; i++) {
-        status = live->own[i].live ? reserve(live, i, pool, diag) : prepare(&steps[i], pool, diag);
+        status = live->own[i].live ? reserve(live, i, pool, diag)
+                                   : wai_step_prepare(&steps[i], threads, pool, diag);
         if (steps[i].workspace_size > live->workspace_size) {
             live->workspace_size = steps[i].workspace_size;
         }
@@ -291,7 +289,7 @@ static wai_status prepare_again(wai_live *live, uint32_t i, wai_diag *diag) {
     own->pool.fence = live->fence;
     step->state = NULL;
     step->workspace_size = 0;
-    wai_status status = prepare(step, &own->pool, diag);
+    wai_status status = wai_step_prepare(step, live->threads, &own->pool, diag);
     if (status == WAI_ERR_MEMORY ||
         (status == WAI_OK && step->workspace_size > live->workspace_size)) {
         status = wai_fail(diag, WAI_ERR_LIMIT, step->where,

@@ -32,6 +32,7 @@ typedef struct wai_live {
     wai_type *out; /* for infer: room for the widest step                   */
     void *workspace;
     size_t workspace_size;
+    struct pthreadpool *threads;
     uint64_t fence; /* of a hardened session, else 0                        */
     bool settled;   /* every step fits the dims of the inputs                */
     bool by_value;  /* some dims depend on values: each run asks again       */
@@ -43,7 +44,7 @@ bool wai_live_wanted(const wai_program *program);
 /* In place of wai_steps_prepare: `steps` are bound and inferred for the largest
  * dims, which they start with. */
 wai_status wai_live_open(wai_live *live, const wai_program *program, wai_step *steps,
-                         wai_pool *pool, wai_diag *diag);
+                         struct pthreadpool *threads, wai_pool *pool, wai_diag *diag);
 
 /* Whether the value's dims may differ from run to run. */
 bool wai_live_varies(const wai_live *live, uint32_t value);

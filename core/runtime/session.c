@@ -24,7 +24,8 @@ struct wai_session {
     wai_carrier carrier;
     wai_live live;
     wai_hardened hardened;
-    uint32_t at;  /* of a run that is under way, the next step              */
+    uint32_t at; /* of a run that is under way, the next step              */
+    struct pthreadpool *threads;
     bool is_live; /* some dims change from run to run                       */
     bool running; /* between two calls of wai_session_advance: dead as well */
     bool dead;
@@ -209,8 +210,9 @@ static wai_status open_in(wai_session *s, wai_bytes package, const wai_hardening
                         "the model has dims that change from run to run, which this runtime was "
                         "linked without");
     }
-    status = s->is_live ? wai_live_open(&s->live, &s->program, s->steps, &s->pool, diag)
-                        : wai_steps_prepare(s->steps, s->program.step_count, &s->pool, diag);
+    status = s->is_live
+                 ? wai_live_open(&s->live, &s->program, s->steps, s->threads, &s->pool, diag)
+                 : wai_steps_prepare(s->steps, s->program.step_count, s->threads, &s->pool, diag);
     s->pool.sealed = true;
     if (status == WAI_OK) {
         seal_hardened(s);
@@ -246,6 +248,7 @@ wai_status wai_session_open(wai_session **out, wai_bytes package, const wai_opti
         return no_memory(diag, "the session");
     }
     s->pool = pool;
+    s->threads = options->threads;
     status = open_in(s, package, &options->hardening, diag);
     if (status != WAI_OK) {
         wai_session_close(s);

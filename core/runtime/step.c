@@ -2,12 +2,36 @@
 
 #include "runtime/harden.h"
 
-wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wai_diag *diag) {
+/* About 20 us of one thread; below it, waking the others gains nothing (harness/bench/LOG.md). */
+#define WORK_FOR_THREADS 500000u
+
+/* Floating-point operations, or elements. */
+static uint64_t work_of(const wai_step *step) {
+    enum { MOST = 4 };
+    const wai_type *in[MOST];
+    wai_type out = step->out[0].type;
+    if (step->op->flops == NULL || step->in_count > MOST || step->out_count > 1) {
+        return wai_type_count(&out);
+    }
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        in[i] = step->in[i].data != NULL ? &step->in[i].type : NULL;
+    }
+    const wai_signature signature = {step->params, in, step->in_count, &out, 1, step->where, NULL};
+    return step->op->flops(&signature);
+}
+
+wai_status wai_step_prepare(wai_step *step, struct pthreadpool *threads, wai_pool *pool,
+                            wai_diag *diag) {
+    step->threads = threads != NULL && work_of(step) >= WORK_FOR_THREADS ? threads : NULL;
+    return step->kernel->prepare != NULL ? step->kernel->prepare(step, pool, diag) : WAI_OK;
+}
+
+wai_status wai_steps_prepare(wai_step *steps, uint32_t count, struct pthreadpool *threads,
+                             wai_pool *pool, wai_diag *diag) {
     size_t workspace_size = 0;
     for (uint32_t i = 0; i < count; i++) {
         wai_step *step = &steps[i];
-        wai_status status =
-            step->kernel->prepare != NULL ? step->kernel->prepare(step, pool, diag) : WAI_OK;
+        wai_status status = wai_step_prepare(step, threads, pool, diag);
         if (status != WAI_OK) {
             return status;
         }

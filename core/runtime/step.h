@@ -6,10 +6,18 @@
 #include "ops/op.h"
 
 /*
- * Prepare every step, then allocate the one workspace that all share, then set
- * every step up. Types have passed infer and data pointers are final.
+ * Prepare one step, whose types have passed infer and whose data pointers are final; with `threads`
+ * if it is work enough for more than one of them.
  */
-wai_status wai_steps_prepare(wai_step *steps, uint32_t count, wai_pool *pool, wai_diag *diag);
+wai_status wai_step_prepare(wai_step *step, struct pthreadpool *threads, wai_pool *pool,
+                            wai_diag *diag);
+
+/*
+ * Prepare every step, then allocate the one workspace that all share, then set
+ * every step up. `threads`: of the session, or NULL.
+ */
+wai_status wai_steps_prepare(wai_step *steps, uint32_t count, struct pthreadpool *threads,
+                             wai_pool *pool, wai_diag *diag);
 
 static inline bool wai_step_is_skipped(const wai_step *step) {
     return step->guard != NULL && *step->guard == 0;

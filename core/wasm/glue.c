@@ -14,6 +14,9 @@
 #include "base/fence.h"
 #include "base/limits.h"
 #include "ops/parts.h"
+#ifdef __wasm_atomics__
+#include "runtime/threads.h"
+#endif
 #include "wasmai.h"
 
 #define EXPORT(name) __attribute__((export_name(#name), used)) name
@@ -44,6 +47,8 @@ static struct {
     uint32_t left;    /* steps of a run under way                           */
     uint32_t step[4]; /* what wai_glue_step says                            */
     uintptr_t bottom; /* 0, which the compiler must not know                */
+    struct pthreadpool *threads;
+    uintptr_t stacks; /* of helpers: the first one's end                    */
 } glue;
 
 static uintptr_t heap_end(void) {
@@ -196,7 +201,8 @@ uint32_t wai_glue_open(uint32_t package, uint32_t size) {
     if (glue.session != NULL) {
         return WAI_ERR_STATE;
     }
-    wai_options options = {.allocator = &allocator, .hardening = glue.hardening};
+    wai_options options = {
+        .allocator = &allocator, .hardening = glue.hardening, .threads = glue.threads};
     wai_bytes bytes = {(const uint8_t *)(uintptr_t)package, size};
     wai_status status = wai_session_open(&glue.session, bytes, &options, &glue.diag);
     return status == WAI_OK ? make_io() : status;
@@ -309,3 +315,70 @@ uint32_t EXPORT(wai_glue_memory)(void);
 uint32_t wai_glue_memory(void) {
     return (uint32_t)glue.heap.peak;
 }
+
+#ifdef __wasm_atomics__
+
+/* ---- threads: a module that every thread has an instance of, over one memory ---- */
+
+extern uint8_t __stack_high; /* set by the linker */
+
+/* Instances start with one stack pointer, that of the first thread: a function of no frame sets it.
+ */
+__asm__(".globaltype __stack_pointer, i32\n"
+        ".globl wai_glue_use_stack\n"
+        ".export_name wai_glue_use_stack,wai_glue_use_stack\n"
+        ".type wai_glue_use_stack,@function\n"
+        "wai_glue_use_stack:\n"
+        ".functype wai_glue_use_stack (i32) -> ()\n"
+        "local.get 0\n"
+        "global.set __stack_pointer\n"
+        "end_function\n");
+
+/*
+ * Room for `count` threads, this one included, before alloc; 0, or a status. Every other one is an
+ * instance that then calls use_stack(stack(i)), and then help(i), which does not return.
+ */
+uint32_t EXPORT(wai_glue_threads)(uint32_t count);
+uint32_t wai_glue_threads(uint32_t count) {
+    static struct pthreadpool pool;
+    if (glue.session != NULL || glue.threads != NULL || count == 0 || count > WAI_MAX_THREADS) {
+        return WAI_ERR_STATE;
+    }
+    void *stacks = heap_alloc(&glue.heap, (count - 1) * WAI_THREAD_STACK, WAI_ALIGN);
+    if (stacks == NULL) {
+        return WAI_ERR_MEMORY;
+    }
+    glue.stacks = (uintptr_t)stacks;
+    glue.threads = &pool;
+    pool.count = count;
+    return WAI_OK;
+}
+
+/* Where the stack of a thread begins; it goes down to 64 of the first, WAI_THREAD_STACK below that
+ * of others. */
+uint32_t EXPORT(wai_glue_stack)(uint32_t index);
+uint32_t wai_glue_stack(uint32_t index) {
+    return (uint32_t)(index == 0 ? (uintptr_t)&__stack_high
+                                 : glue.stacks + index * WAI_THREAD_STACK);
+}
+
+void EXPORT(wai_glue_help)(uint32_t index);
+void wai_glue_help(uint32_t index) {
+    wai_threads_help(glue.threads, index);
+}
+
+/* A helper's instance trapped; asked of it, by the one who called help. */
+void EXPORT(wai_glue_break)(void);
+void wai_glue_break(void) {
+    wai_threads_break(glue.threads);
+}
+
+void wai_threads_sleep(atomic_uint *word, uint32_t value) {
+    __builtin_wasm_memory_atomic_wait32((int *)(void *)word, (int)value, -1);
+}
+
+void wai_threads_wake(atomic_uint *word, uint32_t count) {
+    __builtin_wasm_memory_atomic_notify((int *)(void *)word, count);
+}
+
+#endif

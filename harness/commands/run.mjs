@@ -1,6 +1,7 @@
 // run MODEL.wai: run a package on the host and show what comes out.
 import { join } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
+import { MAX_THREADS } from '../../web/threads.js';
 import { readConfig } from '../config.mjs';
 import { elementCount, typeText, valueAt } from '../dtypes.mjs';
 import { readPlain } from '../encryption.mjs';
@@ -39,7 +40,7 @@ export function configure(command) {
       collect,
     )
     .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
-    .option('--threads <n>', '1 (more are not in this version)', '1')
+    .option('--threads <n>', 'threads of a run, up to 16; the same bits for any number', '1')
     .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
     .option(
       '--dim <name=N>',
@@ -51,7 +52,7 @@ export function configure(command) {
 }
 
 export async function run([file], options, io) {
-  checkChoices(options);
+  const threads = checkChoices(options);
   const repeat = wholeNumber(options.repeat, '--repeat', 1, 100000);
   const profile = options.profile === true || options.trace !== undefined;
   const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
@@ -60,6 +61,7 @@ export async function run([file], options, io) {
     where: file,
     maxHeapMB: config.MAX_HEAP_SIZE,
     hardened: config.MEMORY_HARDENING,
+    threads,
   });
   try {
     const carry = parseCarry(options.carry ?? [], runner);
@@ -85,13 +87,10 @@ function checkChoices(options) {
   if (options.variant !== 'simd') {
     throw new WasmAIError('ARGUMENT', '--variant', `must be simd, not "${options.variant}"`);
   }
-  if (wholeNumber(options.threads, '--threads', 1, 1024) > 1) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      `--threads ${options.threads}`,
-      'not in this version; use 1',
-    );
-  }
+  const threads = wholeNumber(options.threads, '--threads', 1, MAX_THREADS);
+  if (threads > 1 && options.runner === 'native')
+    throw new WasmAIError('UNSUPPORTED', `--threads ${threads}`, 'the native runner has one');
+  return threads;
 }
 
 /** Names may hold "=": the split is where both sides are known. */

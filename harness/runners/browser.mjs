@@ -77,7 +77,7 @@ window.runner = {
  * @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options]
  */
 export async function openIn(engine, packageBytes, options = {}) {
-  const { where = 'package', maxHeapMB, hardened } = options;
+  const { where = 'package', maxHeapMB, hardened, threads = 1 } = options;
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [() => rm(folder, { recursive: true, force: true })];
@@ -98,7 +98,7 @@ export async function openIn(engine, packageBytes, options = {}) {
     closers.push(() => browser.close());
     const page = await openPage(browser, server.url);
     const call = (method, ...args) => callPage(page, method, args, where);
-    let { inputs, outputs, info } = await call('open', {});
+    let { inputs, outputs, info } = await call('open', { threads });
     return {
       name: engine,
       inputs,

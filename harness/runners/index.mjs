@@ -27,6 +27,7 @@ export const RUNNER_NAMES = Object.keys(RUNNERS);
  * @property {string} [where]      what messages call the package
  * @property {number} [maxHeapMB]
  * @property {boolean} [hardened]  memory hardening; native always has it
+ * @property {number} [threads]   of a run; native has one
  *
  * @param {string} name @param {Uint8Array} packageBytes @param {RunnerOptions} [options]
  */

@@ -4,8 +4,11 @@ import { WasmAIError } from '../../web/errors.js';
 import { load, Tensor } from '../../web/wasmai.js';
 
 /** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
-export async function open(packageBytes, { where = 'package', maxHeapMB, hardened } = {}) {
-  const options = { isolation: /** @type {'none'} */ ('none'), maxHeapMB, hardened };
+export async function open(
+  packageBytes,
+  { where = 'package', maxHeapMB, hardened, threads = 1 } = {},
+) {
+  const options = { isolation: /** @type {'none'} */ ('none'), maxHeapMB, hardened, threads };
   const session = await load(packageBytes, options).catch((error) => {
     throw renamed(error, where);
   });

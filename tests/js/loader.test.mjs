@@ -202,7 +202,7 @@ test('options that this release does not have are refused by name, never ignored
     [{ isolation: 'frame' }, 'UNSUPPORTED'],
     [{ publicKey: {} }, 'ARGUMENT'],
     [{ decryptionKey: {} }, 'ARGUMENT'],
-    [{ threads: 4 }, 'UNSUPPORTED'],
+    [{ threads: 17 }, 'ARGUMENT'],
     [{ isolation: 'worker' }, 'UNSUPPORTED'],
     [{ isolation: 'box' }, 'ARGUMENT'],
     [{ threads: 0 }, 'ARGUMENT'],

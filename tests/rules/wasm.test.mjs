@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readBody } from '../../harness/toolchain/meter/body.mjs';
 import { readModule } from '../../harness/toolchain/meter/module.mjs';
-import { SIMD } from '../../harness/toolchain/meter/opcodes.mjs';
+import { ATOMIC, SIMD } from '../../harness/toolchain/meter/opcodes.mjs';
 import { root, text } from './files.mjs';
 import { functionNames, memoryLimits } from './wasm_file.mjs';
 
@@ -16,6 +16,7 @@ const modules = existsSync(built)
   ? readdirSync(built).filter((name) => name.endsWith('.wasm'))
   : [];
 const runtimes = modules.filter((name) => name.startsWith('runtime-'));
+const hasThreads = (/** @type {string} */ name) => name.includes('.threads.');
 const isMetered = (/** @type {string} */ name) => name.endsWith('.metered.wasm');
 const read = (name) => readFileSync(join(built, name));
 const lines = (file) => text(`core/wasm/${file}`).split('\n').filter(Boolean).sort();
@@ -45,6 +46,7 @@ function limit(name) {
 test('a runtime and the compiler are built', () => {
   assert.ok(runtimes.includes('runtime-simd.wasm'));
   assert.ok(runtimes.includes('runtime-simd.metered.wasm'));
+  assert.ok(runtimes.includes('runtime-simd.threads.wasm'));
   assert.ok(modules.includes('compiler.wasm'));
   assert.deepEqual(
     modules.filter((name) => !name.startsWith('runtime-') && name !== 'compiler.wasm'),
@@ -57,7 +59,10 @@ for (const name of runtimes) {
   test(`${name} imports and exports what core/wasm says`, () => {
     const module = new WebAssembly.Module(read(name));
     assert.deepEqual(importsOf(module), lines('imports.txt'));
-    const more = isMetered(name) ? lines('metered_exports.txt') : [];
+    const more = [
+      ...(isMetered(name) ? lines('metered_exports.txt') : []),
+      ...(hasThreads(name) ? lines('threads_exports.txt') : []),
+    ];
     assert.deepEqual(exportsOf(module), [...lines('exports.txt'), ...more].sort());
     assert.deepEqual(WebAssembly.Module.customSections(module, 'name'), []);
   });
@@ -67,7 +72,7 @@ for (const name of runtimes) {
     const { min, max } = memoryLimits(bytes);
     assert.ok(min * PAGE <= limit('WAI_RUNTIME_SIZE'), `minimum ${min} pages`);
     assert.equal(max, 65536);
-    const memory = new WebAssembly.Memory({ initial: 64, maximum: 64 });
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: hasThreads(name) });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
     const wasm = /** @type {any} */ (instance.exports);
     wasm.wai_fuel_set?.(1000n);
@@ -78,7 +83,7 @@ for (const name of runtimes) {
   test(`${name} does not start with less memory than it says`, () => {
     const bytes = read(name);
     const initial = memoryLimits(bytes).min - 1;
-    const memory = new WebAssembly.Memory({ initial, maximum: initial });
+    const memory = new WebAssembly.Memory({ initial, maximum: initial, shared: hasThreads(name) });
     assert.throws(() => {
       new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
     }, WebAssembly.LinkError);
@@ -87,6 +92,10 @@ for (const name of runtimes) {
   test(`${name} has no instruction whose result is the engine's choice`, () => {
     const module = readModule(new Uint8Array(read(name)));
     const codes = new Set(module.functions.flatMap((one) => codesOf(readBody(module, one))));
+    assert.equal(
+      [...codes].some((code) => code >= ATOMIC),
+      hasThreads(name),
+    );
     assert.ok(codes.size > 150 && [...codes].some((code) => code >= SIMD), `${codes.size}`);
   });
 

@@ -32,7 +32,7 @@ export function readBody(module, func) {
   while (open.length > 0) {
     const top = open[open.length - 1];
     const at = reader.at;
-    const code = readCode(reader);
+    const code = readCode(reader, module.shared);
     if (code === op.END) {
       top.end = reader.at;
       open.pop();
@@ -68,9 +68,10 @@ function block(node, takes, leaves, start) {
   };
 }
 
-/** @param {Reader} reader */
-function readCode(reader) {
+/** @param {Reader} reader @param {boolean} shared memory */
+function readCode(reader, shared) {
   const first = reader.byte();
+  if (first === 0xfe && shared) return op.ATOMIC + reader.u32();
   if (first === 0xfc) return op.MISC + reader.u32();
   if (first !== 0xfd) return first;
   const code = reader.u32();

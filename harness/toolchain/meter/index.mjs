@@ -29,6 +29,10 @@ export const SET = 'wai_fuel_set';
  */
 export function meter(bytes, { oracle = false } = {}) {
   const module = readModule(bytes);
+  if (module.shared)
+    throw new MeterError(
+      'its memory is shared: what its other instances do, no counter of it would see',
+    );
   for (const name of [GET, SET])
     if (module.exports.has(name)) throw new MeterError(`it exports ${name}: it is metered already`);
   const roots = module.functions.map((func) => readBody(module, func));

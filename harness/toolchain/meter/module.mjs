@@ -20,6 +20,7 @@ const MAX_LOCALS = 10000; // each is followed through the function
  * @property {Type[]} types
  * @property {Func[]} functions
  * @property {number} globals
+ * @property {boolean} shared  its memory is
  * @property {boolean} starts  it has a start function
  * @property {Set<string>} exports
  * @property {Set<number>} entries  functions that the host can call
@@ -49,11 +50,14 @@ export function readModule(bytes) {
     const inside = new Reader(bytes, section.at, section.end);
     return Array.from({ length: inside.u32() }, (_, i) => one(inside, i));
   };
+  let shared = false;
   list(IMPORT, (r) => {
     const name = `${r.name()}.${r.name()}`;
     if (r.byte() !== MEMORY_IMPORT)
       throw new MeterError(`import ${name}: a metered module imports its memory only`);
-    if (r.byte() & 1) r.u32();
+    const limits = r.byte();
+    shared = (limits & 2) !== 0;
+    if (limits & 1) r.u32();
     r.u32();
   });
   const types = list(TYPE, readType);
@@ -72,6 +76,7 @@ export function readModule(bytes) {
     sections,
     types,
     functions,
+    shared,
     globals: list(GLOBAL, readGlobal).length,
     starts: sections.has(START),
     exports: new Set(exported.map(({ name }) => name)),
