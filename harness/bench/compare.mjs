@@ -69,6 +69,10 @@ async function lineUp(page, { options, model, threads }) {
   };
   await add(all[0]);
   const first = rows[0]?.info;
+  if (first && first.threads !== threads)
+    notes.push(
+      `WasmAI has ${first.threads} thread${first.threads > 1 ? 's' : ''}: ${first.reason}`,
+    );
   if (first && first.variant !== 'simd')
     await add({
       id: `${OURS} simd`,

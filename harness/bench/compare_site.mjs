@@ -94,9 +94,10 @@ export async function serveComparison(model, peers, small) {
     /** Bytes of a file, with gzip and with brotli. @param {string} path */
     async sizesOf(path) {
       const bytes = await bytesAt(files, path);
-      const sizes = { path, bytes: bytes.length, gzip: 0, brotli: 0 };
+      const sizes = { path, bytes: bytes.length, gzip: bytes.length, brotli: bytes.length };
+      if (isWeights(path)) return sizes;
       sizes.gzip = (await compressed(bytes, 'gzip')).length;
-      sizes.brotli = isWeights(path) ? sizes.gzip : (await compressed(bytes, 'br')).length;
+      sizes.brotli = (await compressed(bytes, 'br')).length;
       return sizes;
     },
     async close() {
@@ -109,7 +110,7 @@ export async function serveComparison(model, peers, small) {
 
 const isCompressed = (path) => COMPRESSIBLE.includes(extname(path)) && !isWeights(path);
 
-/** Random weights do not shrink, so brotli is not tried on them. */
+/** Weights, random ones above all, hardly shrink: they are sent and counted as they are. */
 export const isWeights = (path) => path.startsWith('models/');
 
 async function collect({ name, onnx, pack, inputs }, peers, folder) {

@@ -2,8 +2,9 @@
 import { cpus, loadavg, totalmem } from 'node:os';
 import { compareModel, defaults } from './compare.mjs';
 import { overAllTable, steadyTable, visitTable } from './figures.mjs';
-import { checkInstalled, peerVersion } from './peers/index.mjs';
+import { checkInstalled, PEERS, peerVersion } from './peers/index.mjs';
 import { openBrowser } from './processes.mjs';
+import { measureAxis, scalingText } from './scaling.mjs';
 
 export { defaults };
 
@@ -46,6 +47,28 @@ export async function compareAll(models, { browser: name, options, talk, show })
     }
     if (done.length > 1) show(`\n${overAllTable(done)}`);
     return { date: new Date().toISOString(), machine, options, models: done };
+  } finally {
+    await browser.close();
+  }
+}
+
+/**
+ * @param {(keyof typeof import('./scaling.mjs').AXES)[]} axes
+ * @param {{ options: typeof import('./scaling.mjs').scalingDefaults, talk: (text: string) => void, show: (text: string) => void }} how
+ */
+export async function scaleAll(axes, { options, talk, show }) {
+  const peers = Object.keys(PEERS);
+  checkInstalled(peers);
+  const browser = await openBrowser('chromium');
+  try {
+    const machine = machineOf(browser, peers);
+    show(machineText(machine));
+    const scaling = [];
+    for (const axis of axes) {
+      scaling.push(await measureAxis(axis, { browser, options, talk }));
+      show(scalingText(scaling[scaling.length - 1]));
+    }
+    return { date: new Date().toISOString(), machine, options, scaling };
   } finally {
     await browser.close();
   }

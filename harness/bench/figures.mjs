@@ -75,6 +75,9 @@ const number = (value, digits = 1) => (value === null ? '-' : value.toFixed(digi
 const mib = (bytes) => (bytes ? number(bytes / 2 ** 20) : '-');
 const kib = (bytes) => (bytes ? number(bytes / 1024, 0) : '-');
 
+/** Variant, and threads where there are several. */
+const howText = ({ variant, threads }) => (threads > 1 ? `${variant}, ${threads}` : variant);
+
 export function steadyTable(state, mflop) {
   const head = [
     `${state.threads} thread${state.threads > 1 ? 's' : ''}, ms`,
@@ -93,7 +96,7 @@ export function steadyTable(state, mflop) {
     ],
   ];
   const rows = steadyFigures(state, mflop).map((row) => [
-    `${row.label} (${row.info.variant})`,
+    `${row.label} (${howText(row.info)})`,
     ...[row.min, row.p50, row.p95, row.p99, row.max, row.gflops].map((value) => number(value)),
     row.times ? number(row.times.middle, 2) : '-',
     row.times ? `${number(row.times.low, 2)}-${number(row.times.high, 2)}` : '-',
@@ -101,7 +104,7 @@ export function steadyTable(state, mflop) {
     mib(row.memoryBytes),
     row.relativeError === null ? '-' : row.relativeError.toExponential(1),
   ]);
-  const notes = state.notes.map((note) => `  left out: ${note}`);
+  const notes = state.notes.map((note) => `  note: ${note}`);
   return [tableText([head, ...rows], head.map((_, i) => i).slice(1)), ...notes].join('\n');
 }
 

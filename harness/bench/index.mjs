@@ -10,12 +10,13 @@ import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { step } from '../toolchain/cache.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
-import { compareAll, defaults as comparison } from './comparison.mjs';
+import { compareAll, defaults as comparison, scaleAll } from './comparison.mjs';
 import { makeNet, NETS, NETS_FOLDER } from './nets.mjs';
 import * as open from './open.mjs';
 import { prepare } from './prepare.mjs';
 import * as recovery from './recovery.mjs';
 import { writeHtml } from './report.mjs';
+import { AXES, scalingDefaults } from './scaling.mjs';
 import { peerVersion, readModel, serveSite } from './site.mjs';
 import * as steady from './steady.mjs';
 
@@ -46,6 +47,8 @@ const USAGE = `npm run bench -- compare [NET | MODEL.onnx | MODEL.wai ...]   bes
   --threads 1,4  --against onnxruntime-web,tfjs,litert
   --rounds N   fresh pages (${comparison.rounds})   --runs N  runs of each in one (${comparison.runs})   --seconds N  and at least so long
   --visits N   visits of each, cold and warm (${comparison.visits}); 0: none
+npm run bench -- scaling [${Object.keys(AXES).join(' | ')}]   how latency and memory grow; all of them
+  --rounds N (${scalingDefaults.rounds})  --runs N (${scalingDefaults.runs})
 npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
   --rounds N   open: rounds of fresh pages (${open.defaults.rounds}); recovery: lost runs of a kind (${recovery.defaults.rounds})
   --runs N     steady: runs of each peer (${steady.defaults.runs})
@@ -72,7 +75,11 @@ async function main() {
   const [name, ...paths] = positionals;
   if (values.help) return usage(0);
   if (name === 'nets') return makeNets(paths);
-  const known = { ...BENCHES, compare: { defaults: comparison } };
+  const known = {
+    ...BENCHES,
+    compare: { defaults: comparison },
+    scaling: { defaults: scalingDefaults },
+  };
   if (!Object.hasOwn(known, name ?? '')) return usage(2);
   const options = { ...known[name].defaults };
   for (const key of WHOLE) {
@@ -90,6 +97,7 @@ async function main() {
     if (values.against !== undefined) options.peers = values.against.split(',').filter(Boolean);
     return compareNets(paths, options, output);
   }
+  if (name === 'scaling') return scaleNets(paths, options, output);
   return measureInPages(name, paths, options, output);
 }
 
@@ -98,22 +106,28 @@ function usage(code, why = '') {
   return code;
 }
 
-/** The nets, and files, beside the peers; the report as JSON and HTML. */
-async function compareNets(names, options, output) {
-  const report = await compareAll(
-    (names.length ? names : NETS).map((one) => () => prepare(one)),
-    {
-      browser: 'chromium',
-      options,
-      talk: step,
-      show: (text) => void process.stdout.write(`${text}\n`),
-    },
-  );
+const HOW = { talk: step, show: (text) => void process.stdout.write(`${text}\n`) };
+
+/** How latency and memory grow, along some axes or all. */
+async function scaleNets(names, options, output) {
+  const unknown = names.find((one) => !Object.hasOwn(AXES, one));
+  if (unknown) return usage(2, `there is no axis ${unknown}`);
+  const axes = names.length ? names : Object.keys(AXES);
+  return writeBoth(output, await scaleAll(axes, { options, ...HOW }));
+}
+
+async function writeBoth(output, report) {
   await writeReport(output, report);
   const html = output.replace(/(\.json)?$/, '.html');
   await writeHtml(html, report);
   process.stderr.write(`\nall figures: ${output}, ${html}\n`);
   return 0;
+}
+
+/** The nets, and files, beside the peers; the report as JSON and HTML. */
+async function compareNets(names, options, output) {
+  const models = (names.length ? names : NETS).map((one) => () => prepare(one));
+  return writeBoth(output, await compareAll(models, { browser: 'chromium', options, ...HOW }));
 }
 
 async function measureInPages(name, paths, options, output) {

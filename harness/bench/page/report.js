@@ -80,7 +80,7 @@ const STEADY = [
   [
     '',
     ({ label, info }) =>
-      `${label} (${info.variant}${info.accelerated === false ? ', in part' : ''})`,
+      `${label} (${info.variant}${info.threads > 1 ? `, ${info.threads} threads` : ''}${info.accelerated === false ? ', in part' : ''})`,
   ],
   ['min ms', ({ min }) => number(min)],
   ['p50', ({ p50 }) => number(p50)],
@@ -118,7 +118,7 @@ function drawModel({ model, mflop, packageBytes, steady, visits }) {
   put(main, 'p', `${number(mflop, 0)} MFLOP, package ${mib(packageBytes)} MiB`);
   for (const state of steady) {
     table(main, STEADY, state.rows);
-    for (const note of state.notes) put(main, 'p', `left out: ${note}`, { className: 'note' });
+    for (const note of state.notes) put(main, 'p', note, { className: 'note' });
   }
   const plots = put(main, 'div', '', { className: 'plots' });
   for (const state of steady) distribution(plots, state);

@@ -20,7 +20,10 @@ export async function open({ model, threads, deterministic = false }) {
     },
     inside: () => session.info.lastMs,
     memoryBytes: () => session.info.memoryBytes,
-    info: () => ({ variant: session.info.variant, threads: session.info.threads }),
+    info() {
+      const { variant, threads: count, threadsReason } = session.info;
+      return { variant, threads: count, reason: threadsReason };
+    },
     close: () => session.close(),
   };
 }
