@@ -97,7 +97,7 @@ static void plan_init(reduce_plan *plan, const wai_type *type, uint32_t axes) {
 #define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 
 /* run: of `count` contiguous elements. rows: accumulate a row into acc.
- * merge: of two results. `shift` is for log_sum_exp. */
+ * merge: of two results; merge_rows: of as many. `shift` is for log_sum_exp. */
 #define REDUCTION(name, first, map, combine)                                                       \
     static double run_##name(const float *in, size_t count, float shift) {                         \
         double total = first;                                                                      \
@@ -143,6 +143,12 @@ static void plan_init(reduce_plan *plan, const wai_type *type, uint32_t axes) {
     }                                                                                              \
     static double merge_##name(double a, double b) {                                               \
         return combine(a, b);                                                                      \
+    }                                                                                              \
+    static void merge_rows_##name(double *total, const float *acc, size_t count) {                 \
+        WAI_VECTOR_LOOP                                                                            \
+        for (size_t j = 0; j < count; j++) {                                                       \
+            total[j] = combine(total[j], acc[j]);                                                  \
+        }                                                                                          \
     }
 
 #define SHIFT_sum
@@ -166,10 +172,11 @@ typedef struct reduction {
     double (*run)(const float *in, size_t count, float shift);
     void (*rows)(float *acc, const float *in, size_t count, const float *shifts);
     double (*merge)(double a, double b);
+    void (*merge_rows)(double *total, const float *acc, size_t count);
     const struct reduction *shift; /* what is to be taken off before, or NULL */
 } reduction;
 
-#define ROW(name, first) {first, run_##name, rows_##name, merge_##name, NULL}
+#define ROW(name, first) {first, run_##name, rows_##name, merge_##name, merge_rows_##name, NULL}
 
 static const reduction maximum = ROW(max, -INFINITY);
 
@@ -181,7 +188,7 @@ static const reduction maximum = ROW(max, -INFINITY);
 #define REDUCE_L1          ROW(abs, 0.0f)
 #define REDUCE_L2          ROW(square, 0.0f)
 #define REDUCE_LOG_SUM     ROW(sum, 0.0f)
-#define REDUCE_LOG_SUM_EXP {0.0f, run_exp, rows_exp, merge_exp, &maximum}
+#define REDUCE_LOG_SUM_EXP {0.0f, run_exp, rows_exp, merge_exp, merge_rows_exp, &maximum}
 #define REDUCE_SUM_SQUARE  ROW(square, 0.0f)
 
 /* A runtime linked for models has a shorter reduce.def on the include path, and
@@ -240,9 +247,7 @@ static void reduce_tile(const reduction *r, const reduce_plan *plan, const float
             r->rows(acc, in + p.at, columns, shifts);
             advance(&plan->reduced, &p);
         }
-        for (size_t j = 0; j < columns; j++) {
-            total[j] = r->merge(total[j], acc[j]);
-        }
+        r->merge_rows(total, acc, columns);
     }
 }
 

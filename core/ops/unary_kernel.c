@@ -4,18 +4,17 @@
 #include "ops/doubles.h"
 #include "ops/emit.h"
 #include "ops/integers.h"
+#include "ops/sigmoid.h"
 #include "ops/vector.h"
 
 /*
  * XNNPACK's kernels where they are faster than ours (measured in wasm, ns per
- * element: sigmoid 1.2 against 2.5, tanh 1.4, gelu 1.7). Not used: its vlog
- * (relative error 5e-5 near 1, wrong for inf, NaN and subnormals), its velu
- * (makes -1 of a NaN with the sign bit), the simple ones such as sqrt, abs,
- * leaky relu and rounding, which gain nothing.
+ * element: tanh 1.4, gelu 1.7). Not used: its vsigmoid (1.3 where sigmoid.c takes
+ * 0.9), its vlog (relative error 5e-5 near 1, wrong for inf, NaN and subnormals),
+ * its velu (makes -1 of a NaN with the sign bit), the simple ones such as sqrt,
+ * abs, leaky relu and rounding, which gain nothing.
  */
 struct xnn_f32_default_params;
-void xnn_f32_vsigmoid_ukernel__wasmsimd_rr2_p5_div_u16(size_t size, const float *in, float *out,
-                                                       const struct xnn_f32_default_params *params);
 void xnn_f32_vtanh_ukernel__wasmsimd_rational_9_8_div_u16(
     size_t size, const float *in, float *out, const struct xnn_f32_default_params *params);
 void xnn_f32_vgelu_ukernel__wasmsimd_rational_12_10_div_u12(
@@ -100,7 +99,13 @@ MAP(gelu_tanh, gelu_tanh(x))
 static void map_sigmoid(float *out, const float *in, size_t count, float alpha, float beta) {
     (void)alpha;
     (void)beta;
-    xnn_f32_vsigmoid_ukernel__wasmsimd_rr2_p5_div_u16(count * sizeof(float), in, out, NULL);
+    wai_sigmoids(out, in, count);
+}
+
+static void map_silu(float *out, const float *in, size_t count, float alpha, float beta) {
+    (void)alpha;
+    (void)beta;
+    wai_silus(out, in, count);
 }
 
 static void map_tanh(float *out, const float *in, size_t count, float alpha, float beta) {
@@ -113,18 +118,6 @@ static void map_gelu(float *out, const float *in, size_t count, float alpha, flo
     (void)alpha;
     (void)beta;
     xnn_f32_vgelu_ukernel__wasmsimd_rational_12_10_div_u12(count * sizeof(float), in, out, NULL);
-}
-
-static void map_silu(float *out, const float *in, size_t count, float alpha, float beta) {
-    float gate[512];
-    for (size_t done = 0; done < count; done += 512) {
-        size_t part = count - done < 512 ? count - done : 512;
-        map_sigmoid(gate, in + done, part, alpha, beta);
-        WAI_VECTOR_LOOP
-        for (size_t i = 0; i < part; i++) {
-            out[done + i] = in[done + i] * gate[i];
-        }
-    }
 }
 
 /* A runtime linked for models has a shorter unary.def on the include path, and
