@@ -126,19 +126,25 @@ export function chunkCount({ packageSize, headSize }) {
 }
 
 /**
- * A copy of one of its sections, or null: of a package whose hashes were checked, which says nothing about
- * where its sections lie.
- * @param {Uint8Array} pack @param {number} kind
+ * Where one of its sections begins and ends, or null: by a head whose hash was checked, which says nothing
+ * about where its sections lie.
+ * @param {Uint8Array} head @param {number} kind @param {number} packageSize @returns {[from: number, to: number] | null}
  */
-export function sectionOf(pack, kind) {
-  const view = new DataView(pack.buffer, pack.byteOffset, pack.byteLength);
+export function sectionRange(head, kind, packageSize) {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   const end = TABLE_AT + view.getUint32(68, true) * ENTRY_SIZE;
-  for (let at = TABLE_AT; at + ENTRY_SIZE <= Math.min(end, pack.length); at += ENTRY_SIZE) {
+  for (let at = TABLE_AT; at + ENTRY_SIZE <= Math.min(end, head.length); at += ENTRY_SIZE) {
     if (view.getUint32(at, true) !== kind) continue;
     const [offset, size] = [8, 16].map((field) => Number(view.getBigUint64(at + field, true)));
-    return offset + size <= pack.length ? pack.slice(offset, offset + size) : null;
+    return offset + size <= packageSize ? [offset, offset + size] : null;
   }
   return null;
+}
+
+/** A copy of one of its sections, or null. @param {Uint8Array} pack @param {number} kind */
+export function sectionOf(pack, kind) {
+  const range = sectionRange(pack, kind, pack.length);
+  return range && pack.slice(...range);
 }
 
 /**

@@ -33,11 +33,18 @@ export async function checkHead(head, where) {
   return digest;
 }
 
-/** Chunks checked as they become whole. The head is in `bytes`, and was checked. */
+/**
+ * Where chunks are when they are whole, and what becomes of one that was found good.
+ * @typedef {{ chunk(from: number, to: number): Uint8Array<ArrayBuffer>,
+ *   good?(from: number, chunk: Uint8Array<ArrayBuffer>): void | Promise<void> }} Room
+ */
+
+/** Chunks checked as they become whole. The head was checked before. */
 export class ChunkChecks {
-  #bytes;
+  #head;
   #certificate;
   #where;
+  #room;
   #next = 0;
   #pending = Promise.resolve();
   /** @type {(error: unknown) => void} */
@@ -48,11 +55,12 @@ export class ChunkChecks {
     this.#fail = reject;
   });
 
-  /** @param {Uint8Array<ArrayBuffer>} bytes room for the whole package @param {Certificate} certificate @param {string} where */
-  constructor(bytes, certificate, where) {
-    this.#bytes = bytes;
+  /** @param {Uint8Array} head @param {Certificate} certificate @param {string} where @param {Room} room */
+  constructor(head, certificate, where, room) {
+    this.#head = head;
     this.#certificate = certificate;
     this.#where = where;
+    this.#room = room;
     this.failed.catch(() => {});
   }
 
@@ -86,8 +94,9 @@ export class ChunkChecks {
     const [from, to] = this.#range(chunk);
     const { headSize } = this.#certificate;
     const at = headSize - (chunkCount(this.#certificate) + 1 - chunk) * DIGEST_SIZE;
-    const stated = hex(this.#bytes.subarray(at, at + DIGEST_SIZE));
-    if (stated === (await sha384Of(this.#bytes.subarray(from, to), this.#where))) return;
+    const stated = hex(this.#head.subarray(at, at + DIGEST_SIZE));
+    const bytes = this.#room.chunk(from, to);
+    if (stated === (await sha384Of(bytes, this.#where))) return this.#room.good?.(from, bytes);
     throw new WasmAIError(
       'INTEGRITY',
       this.#where,
@@ -108,7 +117,10 @@ export async function checkPackage(bytes, where) {
   if (packageSize !== bytes.length) throw wrongSize(packageSize, bytes.length, where);
   const own = /** @type {Uint8Array<ArrayBuffer>} */ (bytes);
   const head = await checkHead(own.subarray(0, headSize), where);
-  const checks = new ChunkChecks(own, certificate, where);
+  const room = {
+    chunk: (/** @type {number} */ from, /** @type {number} */ to) => own.subarray(from, to),
+  };
+  const checks = new ChunkChecks(own, certificate, where, room);
   await checks.advance(packageSize);
   await checks.end();
   return { certificate, head };

@@ -79,13 +79,25 @@ export function chooseVariant() {
 
 /**
  * Give the runtime `pages` of memory and not one more, and open the package in
- * it. The package is copied once, into that memory. `hardening`: guard words, wiping,
+ * it. The package is copied once, into that memory.
+ * @param {Omit<Needs, 'size'> & { pack: Uint8Array }} parts
+ */
+export function openEngine({ pack, ...needs }) {
+  const begun = beginEngine({ ...needs, size: pack.byteLength });
+  begun.put(0, pack);
+  return begun.open();
+}
+
+/**
+ * The same in pieces, for a package that comes in pieces: memory with room for its `size` bytes, put
+ * in there in any order, and then opened. `hardening`: guard words, wiping,
  * and a look at the weights every so many runs (core/runtime/harden.h). `helpers`: one for each thread
  * more, of a runtime that has them; what they are called with is for `help`, there.
- * @param {{ runtime: BufferSource | WebAssembly.Module, pack: Uint8Array, pages: number, hardening?: Hardening | null,
- *   helpers?: ((help: Help) => void)[] }} parts
+ * @typedef {{ runtime: BufferSource | WebAssembly.Module, size: number, pages: number, hardening?: Hardening | null,
+ *   helpers?: ((help: Help) => void)[] }} Needs
+ * @param {Needs} needs
  */
-export function openEngine({ runtime, pack, pages, hardening = null, helpers = [] }) {
+export function beginEngine({ runtime, size, pages, hardening = null, helpers = [] }) {
   if (hardening) checkHardened(pages);
   const module = runtime instanceof WebAssembly.Module ? runtime : compileRuntime(runtime);
   const memory = createMemory(pages, hasThreads(module));
@@ -97,18 +109,30 @@ export function openEngine({ runtime, pack, pages, hardening = null, helpers = [
     throw new WasmAIError('MEMORY', 'threads', `no memory for ${helpers.length} threads more`);
   for (const [i, call] of helpers.entries()) call({ module, memory, index: i + 1 });
 
-  const room = guarded(() => wasm.wai_glue_alloc(pack.byteLength));
+  const room = guarded(() => wasm.wai_glue_alloc(size));
   if (room === 0) {
     throw new WasmAIError(
       'MALFORMED',
       'package',
       `the certificate promises ${pages * PAGE_SIZE} bytes of memory, too few ` +
-        `for the ${pack.byteLength} bytes of the package and the runtime`,
+        `for the ${size} bytes of the package and the runtime`,
     );
   }
-  checkRange(memory, room, pack.byteLength, 'package');
-  new Uint8Array(memory.buffer, room, pack.byteLength).set(pack);
+  checkRange(memory, room, size, 'package');
+  return {
+    /** @param {number} at @param {Uint8Array} bytes */
+    put: (at, bytes) => new Uint8Array(memory.buffer, room, size).set(bytes, at),
+    open: () => openIn({ wasm, memory, meter, room, size, pages, hardening }),
+  };
+}
 
+/**
+ * A package that lies in memory.
+ * @param {{ wasm: Exports, memory: WebAssembly.Memory, meter: ReturnType<typeof metering>, room: number, size: number,
+ *   pages: number, hardening: Hardening | null }} parts
+ */
+function openIn({ wasm, memory, meter, room, size, pages, hardening }) {
+  const guarded = meter.call;
   /** @param {() => number} call @param {number} fuel */
   const must = (call, fuel) => {
     const status = guarded(call, fuel);
@@ -119,7 +143,7 @@ export function openEngine({ runtime, pack, pages, hardening = null, helpers = [
         status,
       );
   };
-  must(() => wasm.wai_glue_open(room, pack.byteLength), openBudget(pack.byteLength));
+  must(() => wasm.wai_glue_open(room, size), openBudget(size));
   const { inputs, outputs, from } = readIo(
     memory,
     guarded(() => wasm.wai_glue_io()),

@@ -13,7 +13,7 @@ import { inPage } from './places.js';
 import { receivePackage } from './receive.js';
 import { reserve } from './reserve.js';
 import { abortedError } from './rpc.js';
-import { startDirectRunner, startWorkerRunner } from './runners.js';
+import { pourInto, startDirectRunner, startWorkerRunner } from './runners.js';
 import { checkNames, checkSignal, Session } from './session.js';
 import { readProof, signatureInfo, trustOf } from './signature.js';
 import { describeSource, inNode, openUrl } from './sources.js';
@@ -36,12 +36,23 @@ const OPTIONS = [
   'signal',
   'onProgress',
   'decryptionKey',
+  'keepPackage',
 ];
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const { isolation, capMB, hardening, threads, signal, onProgress, sha384, trust, key } =
-    checkOptions(options);
+  const {
+    isolation,
+    capMB,
+    hardening,
+    threads,
+    signal,
+    onProgress,
+    sha384,
+    trust,
+    key,
+    keepPackage,
+  } = checkOptions(options);
   const variant = chooseVariant();
   const allowed = allowedThreads({
     threads,
@@ -65,23 +76,14 @@ export async function load(source, options = {}) {
   started?.catch(() => {});
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
+  const helpers = { stop() {} };
   try {
-    const { bytes, proof } = await receivePackage(origin, {
-      capMB,
-      signal,
-      onProgress,
-      proof: proofComing,
-      encrypted: key !== null,
-    });
-    const total = bytes.length;
-    const runtime = await runtimeComing;
-    if (signal?.aborted) throw abortedError(origin.where);
-    onProgress({ loaded: total, total, phase: 'open' });
     /** @type {import('./runners.js').Parts} */
     const parts = {
       variant: built,
-      runtime,
-      pack: bytes.buffer,
+      runtime: new Uint8Array(0),
+      pack: null,
+      pour: null,
       key,
       about: null,
       capMB,
@@ -91,8 +93,20 @@ export async function load(source, options = {}) {
       place,
       hardening,
     };
+    const { size: total, proof } = await takePackage(parts, origin, {
+      signal,
+      onProgress,
+      proof: proofComing,
+      keepPackage,
+      started,
+      helpers,
+    });
+    const runtime = await runtimeComing;
+    if (signal?.aborted) throw abortedError(origin.where);
+    onProgress({ loaded: total, total, phase: 'open' });
+    parts.runtime = runtime;
     const start = place ? startWorkerRunner : startDirectRunner;
-    const runner = await start(parts, signal, started);
+    const runner = await start(parts, signal, started, helpers);
     const { certificate, head, golden } = /** @type {import('./runners.js').About} */ (parts.about);
     const facts = {
       variant,
@@ -120,12 +134,65 @@ export async function load(source, options = {}) {
         : signal?.aborted
           ? abortedError(origin.where)
           : new WasmAIError('INTERNAL', origin.where, String(cause), { cause });
+    helpers.stop();
     started?.then(
       (client) => client.stop(error),
       () => {},
     );
     throw error;
   }
+}
+
+/**
+ * The package, to be kept; or poured into the worker that was started, with its threads.
+ * @param {import('./runners.js').Parts} parts @param {import('./sources.js').Source} origin
+ * @param {Pick<import('./receive.js').Receiving, 'signal' | 'onProgress' | 'proof'> & { keepPackage: boolean | undefined,
+ *   started: Promise<import('./rpc.js').WorkerClient> | undefined, helpers: import('./runners.js').Helpers }} how
+ */
+async function takePackage(parts, origin, { keepPackage, started, helpers, ...receiving }) {
+  const received = await receivePackage(origin, {
+    ...receiving,
+    capMB: parts.capMB,
+    encrypted: parts.key !== null,
+    pour: async (certificate) => {
+      const keeps = keepPackage ?? (certificate.packageSize <= MOST_KEPT || !origin.again);
+      return keeps || !started ? null : pourInto(await started, certificate, parts, helpers);
+    },
+  });
+  const { bytes, about } = received;
+  parts.pack = bytes?.buffer ?? null;
+  parts.pour = about && pouring(origin, parts, { about, client: await started });
+  return received;
+}
+
+/** Bytes of a package that the page keeps, for the next worker. */
+const MOST_KEPT = 64 << 20;
+
+/**
+ * What is done for a worker with a package that is not kept: nothing for the one into which it was poured
+ * as it came in; for those that follow it is fetched again, and must be the same.
+ * @param {import('./sources.js').Source} origin @param {import('./runners.js').Parts} parts
+ * @param {{ about: import('./pouring.js').AboutBytes, client: import('./rpc.js').WorkerClient | undefined }} first
+ * @returns {import('./runners.js').Parts['pour']}
+ */
+function pouring(origin, parts, { about, client: first }) {
+  return async (client, helpers) => {
+    if (client === first) return about;
+    if (!origin.again) {
+      const why = 'the worker was lost, and the package was not kept: load it again';
+      throw new WasmAIError('STATE', parts.where, why);
+    }
+    const same = { ...origin, head: about.head };
+    const { about: poured } = await receivePackage(same, {
+      capMB: parts.capMB,
+      signal: undefined,
+      onProgress: () => {},
+      proof: null,
+      encrypted: false,
+      pour: (certificate) => pourInto(client, certificate, parts, helpers),
+    });
+    return poured ?? about;
+  };
 }
 
 /** @param {LoadOptions} options */
@@ -141,8 +208,11 @@ function checkOptions(options) {
     signal,
     onProgress,
     sha384,
+    keepPackage,
   } = options;
   checkIsolation(isolation);
+  if (keepPackage !== undefined && typeof keepPackage !== 'boolean')
+    throw new WasmAIError('ARGUMENT', 'keepPackage', 'must be true or false');
   // There is only the deterministic variant: `false` allows others and gets none.
   if (deterministic !== undefined && typeof deterministic !== 'boolean')
     throw new WasmAIError('ARGUMENT', 'deterministic', 'must be true or false');
@@ -180,6 +250,7 @@ function checkOptions(options) {
     sha384: sha384?.toLowerCase() ?? null,
     trust: trustOf(options),
     key: decryptionKeyOf(options),
+    keepPackage,
   };
 }
 

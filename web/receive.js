@@ -1,12 +1,14 @@
 /**
  * All bytes of a package in a buffer of our own, checked while they come in: the head against what
  * is pinned or signed before room is made for the rest, each chunk against the head as soon as it is
- * whole. The first bad one ends the download.
+ * whole. The first bad one ends the download. Large packages are not kept: their chunks are poured into
+ * the model's memory one by one.
  */
 import { encryptedFor, HEADER_SIZE, hasMagic, pagesOf, readCertificate } from './certificate.js';
 import { ChunkChecks, checkHead, sha384Of, wrongSize } from './chunks.js';
 import { WasmAIError } from './errors.js';
 import { checkContent, signatureError } from './jws.js';
+import { Pouring } from './pouring.js';
 import { abortedError } from './rpc.js';
 import { partsOf } from './sources.js';
 
@@ -20,9 +22,17 @@ import { partsOf } from './sources.js';
  * @property {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
  * @property {Promise<Proof> | null} proof  of its signature: a bad one ends the download
  * @property {boolean} encrypted  then it is checked as it is here, and what is in it where it is decrypted
+ * @property {(certificate: import('./wasmai.d.ts').Certificate) => Promise<import('./pouring.js').Sink | null>} pour
+ *   where it goes when it is not to be kept, else null
  */
 
-/** @param {Source} source @param {Receiving} options */
+/**
+ * All of it as `bytes`; or, when it was poured, what is to be known of it.
+ * @typedef {{ size: number, bytes: Uint8Array<ArrayBuffer> | null, about: import('./pouring.js').AboutBytes | null,
+ *   proof: Proof | null }} Received
+ */
+
+/** @param {Source} source @param {Receiving} options @returns {Promise<Received>} */
 export async function receivePackage(source, options) {
   const { parts, refused } = await openSource(source, options);
   try {
@@ -55,7 +65,8 @@ async function openSource({ where, open }, { signal, proof }) {
 /** @typedef {Receiving & { parts: import('./sources.js').Parts, refused: Promise<never> }} Taking */
 
 /** @param {Source} source @param {Taking} options */
-async function receive(source, { capMB, onProgress, proof: proofComing, parts, refused }) {
+async function receive(source, options) {
+  const { capMB, onProgress, proof: proofComing, parts, refused } = options;
   const { where } = source;
   const next = () => Promise.race([parts.next(), refused]);
   const header = await atLeast(HEADER_SIZE, new Uint8Array(0), next);
@@ -72,9 +83,8 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
   const proof = await Promise.race([proofComing, refused]);
   if (proof) checkContent(proof.claims, { size, head: digest }, where);
   if (source.head && source.head !== digest) throw notPinned(where);
-  const bytes = allocate(size, where);
-  bytes.set(head);
-  const checks = new ChunkChecks(bytes, certificate, where);
+  const room = await Promise.race([roomFor(head, certificate, source, options), refused]);
+  const checks = new ChunkChecks(head, certificate, where, room);
   const nextGood = () => Promise.race([parts.next(), refused, checks.failed]);
   let loaded = head.length;
   for (
@@ -83,7 +93,7 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
     part = await nextGood()
   ) {
     if (part.length > size - loaded) throw wrongSize(size, loaded + part.length, where);
-    bytes.set(part, loaded);
+    room.set(part, loaded);
     loaded += part.length;
     await Promise.race([checks.advance(loaded), refused]);
     onProgress({ loaded, total: size, phase: 'download' });
@@ -92,8 +102,27 @@ async function receive(source, { capMB, onProgress, proof: proofComing, parts, r
   onProgress({ loaded, total: size, phase: 'verify' });
   await Promise.race([checks.end(), refused]);
   // Whoever pins the whole file pays for a second pass over it.
-  if (source.sha384 && source.sha384 !== (await sha384Of(bytes, where))) throw notPinned(where);
-  return { bytes, proof };
+  const { bytes } = room;
+  const whole = source.sha384 && bytes && (await sha384Of(bytes, where));
+  if (source.sha384 !== whole) throw notPinned(where);
+  return { size, bytes, about: room.about(), proof: proof ?? null };
+}
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} head @param {import('./wasmai.d.ts').Certificate} certificate
+ * @param {Source} source @param {Taking} options
+ */
+async function roomFor(head, certificate, { where, sha384 }, { pour }) {
+  const sink = sha384 === null ? await pour(certificate) : null;
+  if (sink) return Pouring.into(sink, head, certificate);
+  const bytes = allocate(certificate.packageSize, where);
+  bytes.set(head);
+  return {
+    bytes,
+    about: () => null, // whoever opens it asks
+    set: (/** @type {Uint8Array} */ part, /** @type {number} */ at) => bytes.set(part, at),
+    chunk: (/** @type {number} */ from, /** @type {number} */ to) => bytes.subarray(from, to),
+  };
 }
 
 /**
@@ -111,7 +140,7 @@ async function receiveEncrypted({ where, sha384 }, options) {
   if (proof) checkContent(proof.claims, { size: total, sha384: digest, head: null }, where);
   if (sha384 && sha384 !== digest) throw notPinned(where);
   if (encryptedFor(bytes) === null) throw notEncrypted(where);
-  return { bytes, proof };
+  return { size: total, bytes, about: null, proof: proof ?? null };
 }
 
 /**

@@ -15,6 +15,8 @@ import { threadsOf } from './threads.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {import('./engine.js').Bytes} Bytes */
+/** @typedef {import('./wasmai.d.ts').Certificate} Certificate */
+/** @typedef {import('./rpc.js').WorkerClient} WorkerClient */
 
 /** @typedef {Omit<ReturnType<typeof import('./certificate.js').aboutOf>, 'header'> & { certificate: import('./wasmai.d.ts').Certificate }} About */
 
@@ -23,7 +25,8 @@ import { threadsOf } from './threads.js';
  * @typedef {object} Parts
  * @property {string} variant  of the runtime
  * @property {Uint8Array<ArrayBuffer>} runtime
- * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it
+ * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it, or not kept
+ * @property {((client: WorkerClient, helpers: Helpers) => Promise<import('./pouring.js').AboutBytes>) | null} pour  of one that is not kept: into a worker, from where it came
  * @property {CryptoKey | null} key     of an encrypted package
  * @property {About | null} about       known once a runner is there
  * @property {number} capMB
@@ -56,14 +59,14 @@ function figure(value, where) {
   throw new WasmAIError('INTERNAL', where, 'the worker stated a time or a size that is none');
 }
 
-/** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<import('./rpc.js').WorkerClient>) => Promise<Runner>} StartRunner */
+/** What was started besides the worker. @typedef {{ stop(): void }} Helpers */
+/** @typedef {(parts: Parts, signal?: AbortSignal, started?: Promise<WorkerClient>, helpers?: Helpers) => Promise<Runner>} StartRunner */
 
 /** @type {StartRunner} */
-export async function startWorkerRunner(parts, signal, started) {
+export async function startWorkerRunner(parts, signal, started, helpers = { stop() {} }) {
   const { where, variant, runtime } = parts;
   const place = /** @type {import('./places.js').Place} */ (parts.place);
   const client = await (started ?? reserve.take({ place, variant, runtime }, signal));
-  const helpers = { stop: () => {} };
   const opened = await client
     .during(signal, where, async () => {
       const answer = await openIn(client, parts, helpers);
@@ -112,12 +115,15 @@ async function letOthersRun() {
 }
 
 /**
- * The package goes into the worker and comes back.
- * @param {import('./rpc.js').WorkerClient} client @param {Parts} parts
- * @param {{ stop(): void }} helpers ends what is started here besides
+ * The package goes into the worker and comes back, or is poured into it.
+ * @param {WorkerClient} client @param {Parts} parts @param {Helpers} helpers
  */
 async function openIn(client, parts, helpers) {
-  const { pack, key, hardening, where } = parts;
+  const { pack, pour, key, hardening, where } = parts;
+  if (pour) {
+    know(parts, await pour(client, helpers));
+    return whole(await client.request('open', { pack: null }));
+  }
   if (!pack)
     throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
   const lend = async (
@@ -144,7 +150,23 @@ async function openIn(client, parts, helpers) {
   return whole(await client.request('open', { pack: null, pages: learn(parts, about), hardening }));
 }
 
-/** Threads besides the worker. @param {import('./rpc.js').WorkerClient} client @param {Parts} parts @param {{ stop(): void }} helpers */
+/**
+ * Room in a worker for a package that comes in pieces, and its threads.
+ * @param {WorkerClient} client @param {Certificate} certificate @param {Parts} parts @param {Helpers} helpers
+ * @returns {Promise<import('./pouring.js').Sink>}
+ */
+export async function pourInto(client, certificate, parts, helpers) {
+  const { hardening } = parts;
+  const pages = chooseThreads(parts, certificate);
+  const ports = startThreads(client, parts, helpers);
+  const size = certificate.packageSize;
+  await client.request('begin', { size, pages, hardening, ports }, ports);
+  return async (at, bytes) => {
+    await client.request('pour', { at, bytes: bytes.buffer }, [bytes.buffer]);
+  };
+}
+
+/** Threads besides the worker. @param {WorkerClient} client @param {Parts} parts @param {Helpers} helpers */
 function startThreads(client, parts, helpers) {
   const { threads } = parts;
   const place = /** @type {import('./places.js').Place} */ (parts.place);
@@ -172,9 +194,19 @@ function whole(answer) {
  * What the package says of itself, checked against the cap before there is any memory.
  * @param {Parts} parts @param {ReturnType<typeof aboutOf>} about @returns {number} pages
  */
-function learn(parts, { header, head, golden }) {
+function learn(parts, about) {
+  return chooseThreads(parts, know(parts, about));
+}
+
+/** @param {Parts} parts @param {import('./pouring.js').AboutBytes} about */
+function know(parts, { header, head, golden }) {
   const certificate = readCertificate(header, parts.where);
   parts.about = { certificate, head, golden };
+  return certificate;
+}
+
+/** @param {Parts} parts @param {Certificate} certificate @returns {number} pages of memory, theirs included */
+function chooseThreads(parts, certificate) {
   const { count, why, pages } = threadsOf(parts.allowed, certificate, parts.capMB, parts.where);
   parts.threads = { count, why };
   return pages;

@@ -13,6 +13,7 @@ import { signedName } from './jws.js';
  * @property {URL | null} url      its real address, null where it has none
  * @property {string | null} name  its plain file name, which its signature must be for
  * @property {() => Promise<Opened>} open
+ * @property {boolean} again  it can be opened as often as one likes
  */
 
 export const inNode =
@@ -42,13 +43,11 @@ export function describeSource(source, sha384, signed) {
       head: pin?.head ?? null,
     };
   };
-  const unnamed = (/** @type {string} */ where, /** @type {() => Promise<Opened>} */ open) => ({
-    where,
-    ...pins(where, null),
-    url: null,
-    name: null,
-    open,
-  });
+  const unnamed = (
+    /** @type {string} */ where,
+    /** @type {() => Promise<Opened>} */ open,
+    again = false,
+  ) => ({ where, ...pins(where, null), url: null, name: null, open, again });
   if (typeof source === 'string' || source instanceof URL) {
     const asked = resolve(source);
     const { url, pin } = pinOf(asked);
@@ -58,6 +57,7 @@ export function describeSource(source, sha384, signed) {
       url,
       name: nameOf(asked),
       open: () => openUrl(url, asked.href),
+      again: true,
     };
   }
   if (typeof Response === 'function' && source instanceof Response) {
@@ -65,16 +65,16 @@ export function describeSource(source, sha384, signed) {
     const open = async () => streamOf(source, where);
     if (!source.url) return unnamed(where, open);
     const { url, pin } = pinOf(new URL(source.url));
-    return { where, ...pins(where, pin), url, name: nameOf(url), open };
+    return { where, ...pins(where, pin), url, name: nameOf(url), open, again: false };
   }
   if (typeof ReadableStream === 'function' && source instanceof ReadableStream)
     return unnamed('stream', async () => ({ stream: source }));
   if (ArrayBuffer.isView(source)) {
     const view = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    return unnamed('bytes', async () => ({ bytes: view }));
+    return unnamed('bytes', async () => ({ bytes: view }), true);
   }
   if (source instanceof ArrayBuffer)
-    return unnamed('bytes', async () => ({ bytes: new Uint8Array(source) }));
+    return unnamed('bytes', async () => ({ bytes: new Uint8Array(source) }), true);
   throw new WasmAIError(
     'ARGUMENT',
     'load',
@@ -176,14 +176,16 @@ export function partsOf(opened, where) {
   return 'bytes' in opened ? once(opened.bytes) : streamed(opened.stream, where);
 }
 
+const MOST_PART = 1 << 20; // so that nobody waits for long beside it
+
 /** @param {Uint8Array} bytes */
 function once(bytes) {
-  let left = /** @type {Uint8Array | null} */ (bytes);
+  let at = 0;
   return {
     next: async () => {
-      const chunk = left;
-      left = null;
-      return chunk;
+      const part = bytes.subarray(at, at + MOST_PART);
+      at += part.length;
+      return part.length > 0 ? part : null;
     },
     cancel() {},
   };

@@ -202,6 +202,14 @@ export interface LoadOptions {
    * in the worker, never in the page. A package that is not encrypted is refused then.
    */
   decryptionKey?: CryptoKey;
+  /**
+   * Whether the page keeps the package's bytes, so that a session that lost its worker goes on without
+   * asking for them. Without them memory is smaller by that much: a package is poured into the model's memory
+   * as it comes in, and asked for again (most often from the HTTP cache; it must be the same) when a worker is
+   * lost. Default: up to 64 MiB, and streams and Responses, which cannot be asked again. Always kept: encrypted
+   * packages, those with `sha384`, and with isolation 'none'.
+   */
+  keepPackage?: boolean;
   signal?: AbortSignal;
   onProgress?(progress: Progress): void;
 }

@@ -1,10 +1,12 @@
 /**
  * The worker: the only place where a model runs. Built into one classic file,
  * served with its own policy or started in the sandboxed frame, under the frame's
- * (see lockdown.js). It answers six requests, one at a time, and never asks for anything:
+ * (see lockdown.js). It answers these requests, one at a time, and never asks for anything:
  *
  *   { id, op: 'prepare', runtime }                  -> { id }
  *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
+ *   { id, op: 'begin', size, pages, hardening, ports } -> { id }: room for a package that comes in pieces;
+ *   { id, op: 'pour', at, bytes }                   -> { id }: one of them, and so on; then open has no pack
  *   { id, op: 'open', pack, pages, hardening, ports } -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown, profile }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes, steps }
@@ -16,7 +18,7 @@
 
 import { aboutOf } from './certificate.js';
 import { decrypted } from './encryption.js';
-import { compileRuntime, help, openEngine } from './engine.js';
+import { beginEngine, compileRuntime, help } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
 import { inFrame, lockDown, requirePolicy } from './lockdown.js';
 
@@ -30,8 +32,11 @@ const now = performance.now.bind(performance);
 
 /** @type {ReturnType<typeof compileRuntime> | null} */
 let runtime = null;
-/** @type {ReturnType<typeof openEngine> | null} */
+/** @type {ReturnType<ReturnType<typeof beginEngine>['open']> | null} */
 let engine = null;
+
+/** Memory into which a package is poured, until it is opened. @type {ReturnType<typeof beginEngine> | null} */
+let begun = null;
 
 /** A package that came encrypted, until it is opened. @type {Uint8Array | null} */
 let plain = null;
@@ -40,6 +45,13 @@ let plain = null;
 function keep({ id, pack, plain: bytes, failed }) {
   if (bytes) plain = /** @type {Uint8Array} */ (bytes);
   post({ id, pack, ...(plain ? { about: aboutOf(plain) } : { failed }) }, [pack]);
+}
+
+/** Memory for a package, and the threads that work in it. @param {any} request */
+function begin({ size, pages, hardening, ports }) {
+  if (!runtime || engine || begun) throw new WasmAIError('STATE', 'worker', 'not ready to begin');
+  const helpers = ports.map((/** @type {MessagePort} */ port) => port.postMessage.bind(port));
+  return beginEngine({ runtime, size, pages, hardening, helpers });
 }
 
 /** @type {Record<string, (request: any) => void | Promise<void>>} */
@@ -51,20 +63,32 @@ const requests = {
   async decrypt({ id, pack, key, where }) {
     keep({ id, pack, ...(await decrypted(pack, key, where)) });
   },
+  begin({ id, size, pages, hardening, ports }) {
+    begun = begin({ size, pages, hardening, ports });
+    post({ id });
+  },
+  pour({ id, at, bytes }) {
+    if (!begun) throw new WasmAIError('STATE', 'worker', 'pour before begin');
+    begun.put(at, new Uint8Array(bytes));
+    post({ id });
+  },
   open({ id, pack, pages, hardening, ports = [] }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
     /** @type {object} */
     let answer;
     try {
-      const given = plain ?? new Uint8Array(pack);
-      const helpers = ports.map((/** @type {MessagePort} */ port) => port.postMessage.bind(port));
-      engine = openEngine({ runtime, pack: given, pages, hardening, helpers });
+      const given = plain ?? new Uint8Array(pack ?? 0);
+      if (!begun) {
+        begun = begin({ size: given.byteLength, pages, hardening, ports });
+        begun.put(0, given);
+      }
+      engine = begun.open();
       const { inputs, outputs, metered } = engine;
       answer = { inputs, outputs, metered, memoryBytes: engine.memoryBytes() };
     } catch (error) {
       answer = { failed: errorToData(error) };
     }
-    plain = null;
+    plain = begun = null;
     // The page gets its verified bytes back, for the next worker.
     post({ id, ...answer, pack }, pack ? [pack] : []);
   },

@@ -28,4 +28,5 @@ interface Window {
   running: ReturnType<typeof caught>;
   seen: { asked: string[]; sent: Uint8Array[]; received: Uint8Array[] };
   session: import('../../web/wasmai.d.ts').Session;
+  poured: { op: string; at: number; bytes: Uint8Array }[];
 }

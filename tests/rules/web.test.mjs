@@ -32,6 +32,7 @@ test('WebAssembly and wasm memory are known to web/engine.js only', () => {
 test('no pointer and no live view leaves engine.js, but for helpers: it exports four functions', () => {
   const names = [...text('web/engine.js').matchAll(/^export (.*?)[({=]/gm)].map((row) => row[1]);
   assert.deepEqual(names.sort(), [
+    'function beginEngine',
     'function chooseVariant',
     'function compileRuntime',
     'function help',
