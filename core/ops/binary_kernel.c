@@ -6,6 +6,7 @@
  * and one-element operands, and its vmin and vmax lose NaN.
  */
 #include <math.h>
+#include <pthreadpool.h>
 
 #include "ops/broadcast.h"
 #include "ops/emit.h"
@@ -215,11 +216,11 @@ static bool repeats(const wai_broadcast *b, uint32_t which) {
            b->inner[which] == 1 && b->strides[1 - which][0] == b->count;
 }
 
-static void run_repeated(const wai_broadcast *b, uint32_t kind, float *out, const float *const *in,
-                         uint32_t which) {
+static void join_repeated(const wai_broadcast *b, uint32_t kind, float *out, const float *const *in,
+                          uint32_t which, size_t rows) {
     float buffer[REPEATED];
     size_t whole = REPEATED / b->count * b->count;
-    size_t left = b->outer * b->count;
+    size_t left = rows * b->count;
     const float *dense = in[1 - which];
     for (size_t i = 0; i < whole && i < left; i++) {
         buffer[i] = in[which][i % b->count];
@@ -233,17 +234,51 @@ static void run_repeated(const wai_broadcast *b, uint32_t kind, float *out, cons
     }
 }
 
+static uint32_t kind_of(const wai_step *step) {
+    return ((const wai_binary_params *)step->params)->kind;
+}
+
+/* Two tasks of pthreadpool, for f32: `count` elements of the only row, and `count` rows of a loop.
+ */
+static void join_piece(const wai_step *step, size_t first, size_t count) {
+    const wai_broadcast *b = step->state;
+    const float *x = step->in[0].data, *y = step->in[1].data;
+    joins[kind_of(step)]((float *)step->out[0].data + first, x + first * b->inner[0], b->inner[0],
+                         y + first * b->inner[1], b->inner[1], count);
+}
+
+static void join_rows(const wai_step *step, size_t first, size_t count) {
+    const wai_broadcast *b = step->state;
+    const size_t step_x = b->strides[0][0], step_y = b->strides[1][0];
+    const float *in[] = {(const float *)step->in[0].data + first * step_x,
+                         (const float *)step->in[1].data + first * step_y};
+    float *out = (float *)step->out[0].data + first * b->count;
+    if (repeats(b, 0) || repeats(b, 1)) {
+        join_repeated(b, kind_of(step), out, in, repeats(b, 0) ? 0 : 1, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++, out += b->count, in[0] += step_x, in[1] += step_y) {
+        joins[kind_of(step)](out, in[0], b->inner[0], in[1], b->inner[1], b->count);
+    }
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_broadcast *b = step->state;
-    uint32_t kind = ((const wai_binary_params *)step->params)->kind;
+    uint32_t kind = kind_of(step);
     wai_dtype dtype = step->in[0].type.dtype;
     size_t width = wai_dtype_size(dtype);
     const uint8_t *x = step->in[0].data, *y = step->in[1].data;
     uint8_t *out = step->out[0].data;
-    if (dtype == WAI_F32 && (repeats(b, 0) || repeats(b, 1))) {
-        const float *const in[] = {(const float *)x, (const float *)y};
-        run_repeated(b, kind, (float *)out, in, repeats(b, 0) ? 0 : 1);
+    if (dtype == WAI_F32 && b->outer == 1) {
+        pthreadpool_parallelize_1d_tile_1d(step->threads, (pthreadpool_task_1d_tile_1d_t)join_piece,
+                                           step, b->count, WAI_PIECE, 0);
+        return WAI_OK;
+    }
+    if (dtype == WAI_F32 && b->outer != 0 && b->rank == 1) {
+        const size_t rows = b->count < WAI_PIECE ? WAI_PIECE / b->count : 1;
+        pthreadpool_parallelize_1d_tile_1d(step->threads, (pthreadpool_task_1d_tile_1d_t)join_rows,
+                                           step, b->outer, rows, 0);
         return WAI_OK;
     }
     wai_broadcast_place place = {{0}, {0}};

@@ -87,6 +87,23 @@ static wai_status infer(wai_signature *s) {
     return WAI_OK;
 }
 
+/* What takes an exponential, a logarithm or the like is some twenty operations. */
+static uint64_t flops(const wai_signature *s) {
+    static const uint32_t simple[] = {
+        WAI_UNARY_ABS,          WAI_UNARY_NEG,    WAI_UNARY_SIGN,       WAI_UNARY_CEIL,
+        WAI_UNARY_FLOOR,        WAI_UNARY_ROUND,  WAI_UNARY_SQRT,       WAI_UNARY_RSQRT,
+        WAI_UNARY_RECIPROCAL,   WAI_UNARY_NOT,    WAI_UNARY_LEAKY_RELU, WAI_UNARY_THRESHOLDED_RELU,
+        WAI_UNARY_HARD_SIGMOID, WAI_UNARY_IS_NAN, WAI_UNARY_IS_INF,     WAI_UNARY_HARD_SWISH,
+        WAI_UNARY_SOFTSIGN};
+    const uint32_t kind = ((const wai_unary_params *)s->params)->kind;
+    for (size_t i = 0; i < sizeof simple / sizeof simple[0]; i++) {
+        if (kind == simple[i]) {
+            return wai_type_count(&s->out[0]);
+        }
+    }
+    return 20 * wai_type_count(&s->out[0]);
+}
+
 const wai_op wai_op_unary = {
     .name = "unary",
     .params_size = sizeof(wai_unary_params),
@@ -98,6 +115,7 @@ const wai_op wai_op_unary = {
     .max_out = 1,
     .in_place = 1u << 0,
     .infer = infer,
+    .flops = flops,
 };
 
 /* ---- ONNX --------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* unary_kernel.c - elementwise functions of one tensor. */
 #include <math.h>
+#include <pthreadpool.h>
 
 #include "ops/doubles.h"
 #include "ops/emit.h"
@@ -214,6 +215,13 @@ static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     return WAI_OK;
 }
 
+/* A task of pthreadpool: `count` elements from `first` on. */
+static void map_piece(const wai_step *step, size_t first, size_t count) {
+    const wai_unary_params *p = step->params;
+    maps[p->kind]((float *)step->out[0].data + first, (const float *)step->in[0].data + first,
+                  count, p->alpha, p->beta);
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_unary_params *p = step->params;
@@ -235,7 +243,8 @@ static wai_status run(wai_step *step, wai_diag *diag) {
     } else if (p->kind == WAI_UNARY_IS_NAN || p->kind == WAI_UNARY_IS_INF) {
         test_floats(out, x->data, count, p);
     } else {
-        maps[p->kind](out, x->data, count, p->alpha, p->beta);
+        pthreadpool_parallelize_1d_tile_1d(step->threads, (pthreadpool_task_1d_tile_1d_t)map_piece,
+                                           step, count, WAI_PIECE, 0);
     }
     return WAI_OK;
 }

@@ -24,6 +24,9 @@
 #define WAI_VECTOR_LOOP
 #endif
 
+/* Elements that a thread computes at a time: 32 KB of f32, a multiple of every vector. */
+#define WAI_PIECE 8192u
+
 static inline float wai_float_from_bits(uint32_t bits) {
     float value;
     memcpy(&value, &bits, 4);

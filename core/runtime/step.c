@@ -5,19 +5,20 @@
 /* About 20 us of one thread; below it, waking the others gains nothing (harness/bench/LOG.md). */
 #define WORK_FOR_THREADS 500000u
 
-/* Floating-point operations, or elements. */
+/* Floating-point operations; to read and write an element takes as long as four of them. */
 static uint64_t work_of(const wai_step *step) {
     enum { MOST = 4 };
     const wai_type *in[MOST];
     wai_type out = step->out[0].type;
     if (step->op->flops == NULL || step->in_count > MOST || step->out_count > 1) {
-        return wai_type_count(&out);
+        return 4 * wai_type_count(&out);
     }
     for (uint32_t i = 0; i < step->in_count; i++) {
         in[i] = step->in[i].data != NULL ? &step->in[i].type : NULL;
     }
     const wai_signature signature = {step->params, in, step->in_count, &out, 1, step->where, NULL};
-    return step->op->flops(&signature);
+    const uint64_t flops = step->op->flops(&signature), moved = 4 * wai_type_count(&out);
+    return flops > moved ? flops : moved;
 }
 
 wai_status wai_step_prepare(wai_step *step, struct pthreadpool *threads, wai_pool *pool,
