@@ -3,6 +3,7 @@
 import { WasmAIError } from '../../web/errors.js';
 import { isWeights, OURS, serveComparison } from './compare_site.mjs';
 import { PEERS } from './peers/index.mjs';
+import { keepBusy } from './processes.mjs';
 import { relativeError } from './stats.mjs';
 
 export const defaults = {
@@ -14,6 +15,7 @@ export const defaults = {
   warmMs: 500,
   visits: 5,
   seconds: 0,
+  busy: 0,
 };
 
 /** Longer than a pool of threads spins for work that does not come. */
@@ -98,7 +100,8 @@ async function steadyState({ browser, site, model, options, threads }) {
       lines = await lineUp(page, { options, model, threads });
       const ids = lines.rows.map(({ id }) => id);
       for (const id of ids) await warm(page, id, options);
-      const times = await takeTurns(page, ids, options, threads);
+      const stop = keepBusy(options.busy);
+      const times = await takeTurns(page, ids, options, threads).finally(stop);
       const memory = await page.evaluate(() => /** @type {any} */ (window).compare.close());
       rounds.push({ times, memory, rows: lines.rows });
     } finally {
@@ -129,6 +132,9 @@ async function takeTurns(page, ids, { runs, seconds }, threads) {
   return times;
 }
 
+const errorOf = (want, have) =>
+  Math.max(...Object.keys(want).map((name) => relativeError(want[name], have[name] ?? [])));
+
 /** Per peer what all rounds gave; errors against the reference if there is one, else against the first peer. */
 function peersOf(rounds, { reference }) {
   const ids = rounds[0].rows.map(({ id }) => id);
@@ -142,9 +148,7 @@ function peersOf(rounds, { reference }) {
       id,
       label: name,
       info,
-      relativeError: want
-        ? Math.max(...want.map((one, i) => relativeError(one, outputs[i])))
-        : null,
+      relativeError: want ? errorOf(want, outputs) : null,
       times: there.map(({ times }) => times[id]),
       createMs: there.map((round) => rowOf(round, id).createMs),
       firstMs: there.map((round) => rowOf(round, id).firstMs),

@@ -1,7 +1,9 @@
 // A whole comparison: some models in one browser session, and what machine that was.
 import { cpus, loadavg, totalmem } from 'node:os';
+import { WasmAIError } from '../../web/errors.js';
 import { compareModel, defaults } from './compare.mjs';
 import { overAllTable, steadyTable, visitTable } from './figures.mjs';
+import { graphOf } from './peers/graph.mjs';
 import { checkInstalled, PEERS, peerVersion } from './peers/index.mjs';
 import { openBrowser } from './processes.mjs';
 import { measureAxis, scalingText } from './scaling.mjs';
@@ -24,12 +26,26 @@ export function machineOf(browser, peers) {
 const machineText = ({ cpu, cores, load, browser, peers }) =>
   [`${cpu}, ${cores} cores, load ${load.toFixed(1)}`, browser, ...peers].join(', ');
 
+/** Those that can have this model. */
+function able({ name, onnx }, peers, talk) {
+  const graphs = peers.filter((id) => PEERS[id].needsGraph);
+  try {
+    if (graphs.length > 0) graphOf(onnx);
+    return peers;
+  } catch (error) {
+    if (!(error instanceof WasmAIError)) throw error;
+    talk(`${name}: without ${graphs.join(', ')}: ${error.message}`);
+    return peers.filter((id) => !graphs.includes(id));
+  }
+}
+
 /**
  * @param {(() => Promise<import('./prepare.mjs').Prepared>)[]} models  made one after the other
  * @param {{ browser: import('../toolchain/browsers.mjs').BrowserName, options: typeof defaults,
- *   talk: (text: string) => void, show: (text: string) => void }} how  show: results for people, as they come
+ *   talk: (text: string) => void, show: (text: string) => void, leaveOut?: boolean }} how  show: results
+ *   for people, as they come; leaveOut: a peer that has no graph for a model, instead of an error
  */
-export async function compareAll(models, { browser: name, options, talk, show }) {
+export async function compareAll(models, { browser: name, options, leaveOut = false, talk, show }) {
   checkInstalled(options.peers);
   const browser = await openBrowser(name);
   try {
@@ -37,7 +53,8 @@ export async function compareAll(models, { browser: name, options, talk, show })
     const done = [];
     for (const make of models) {
       const model = await make();
-      const result = await compareModel({ browser, model, options, talk });
+      const peers = leaveOut ? able(model, options.peers, talk) : options.peers;
+      const result = await compareModel({ browser, model, options: { ...options, peers }, talk });
       // Not before: bad input is to be one message and nothing else.
       if (done.length === 0) show(machineText(machine));
       done.push(result);

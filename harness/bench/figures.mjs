@@ -1,7 +1,7 @@
 // What a comparison says: every single time in, the figures that people read out.
 import { tableText } from '../io.mjs';
 import { OURS } from './compare_site.mjs';
-import { geometricMean, median, roundRatios, summary } from './stats.mjs';
+import { geometricMean, median, pairedRatio, roundRatios, summary } from './stats.mjs';
 
 const minimum = (values) => Math.min(...values);
 
@@ -20,6 +20,7 @@ export function steadyFigures({ peers }, mflop) {
       tail: all.p99 / all.p50,
       gflops: mflop / all.p50,
       times: alike ? roundRatios(peer.times, ours.times) : null,
+      paired: alike ? pairedRatio(peer.times.flat(), ours.times.flat()) : null,
       timesOfMinima: alike ? roundRatios(peer.times, ours.times, minimum).middle : null,
       memoryBytes: peer.memoryBytes,
     };
@@ -51,24 +52,29 @@ export function visitFigures({ peers }) {
 
 /** Per peer and number of threads, over all nets. @param {any[]} models */
 export function overAll(models) {
+  /** @type {Map<string, any[]>} */
   const found = new Map();
   for (const { steady, mflop } of models) {
     for (const state of steady) {
-      for (const { id, label, times } of steadyFigures(state, mflop)) {
-        if (!times || id === OURS) continue;
-        const key = `${state.threads} ${id}`;
-        const row = found.get(key) ?? { threads: state.threads, id, label, ratios: [] };
-        row.ratios.push(times.middle);
-        found.set(key, row);
+      for (const row of steadyFigures(state, mflop)) {
+        if (!row.times || row.id === OURS) continue;
+        const key = `${state.threads} ${row.id}`;
+        found.set(key, [...(found.get(key) ?? []), { ...row, threads: state.threads }]);
       }
     }
   }
-  return [...found.values()].map(({ ratios, ...row }) => ({
-    ...row,
-    nets: ratios.length,
-    mean: geometricMean(ratios),
-    least: Math.min(...ratios),
-  }));
+  return [...found.values()].map((rows) => {
+    const mean = (get) => geometricMean(rows.map(get));
+    return {
+      label: rows[0].label,
+      threads: rows[0].threads,
+      nets: rows.length,
+      mean: mean(({ times }) => times.middle),
+      least: Math.min(...rows.map(({ times }) => times.middle)),
+      paired: mean(({ paired }) => paired),
+      minima: mean(({ timesOfMinima }) => timesOfMinima),
+    };
+  });
 }
 
 const number = (value, digits = 1) => (value === null ? '-' : value.toFixed(digits));
@@ -90,6 +96,7 @@ export function steadyTable(state, mflop) {
       'GFLOP/s',
       'of ours',
       'spread',
+      'paired',
       'of minima',
       'MiB',
       'error',
@@ -100,6 +107,7 @@ export function steadyTable(state, mflop) {
     ...[row.min, row.p50, row.p95, row.p99, row.max, row.gflops].map((value) => number(value)),
     row.times ? number(row.times.middle, 2) : '-',
     row.times ? `${number(row.times.low, 2)}-${number(row.times.high, 2)}` : '-',
+    number(row.paired, 2),
     number(row.timesOfMinima, 2),
     mib(row.memoryBytes),
     row.relativeError === null ? '-' : row.relativeError.toExponential(1),
@@ -134,13 +142,12 @@ export function visitTable(visits) {
 }
 
 export function overAllTable(models) {
-  const head = ['all nets', 'threads', 'nets', 'times ours, mean', 'least'];
-  const rows = overAll(models).map(({ label, threads, nets, mean, least }) => [
+  const head = ['all models, of ours', 'threads', 'models', 'mean', 'least', 'paired', 'of minima'];
+  const rows = overAll(models).map(({ label, threads, nets, ...ratios }) => [
     label,
     String(threads),
     String(nets),
-    mean.toFixed(2),
-    least.toFixed(2),
+    ...[ratios.mean, ratios.least, ratios.paired, ratios.minima].map((value) => value.toFixed(2)),
   ]);
-  return rows.length ? tableText([head, ...rows], [1, 2, 3, 4]) : '';
+  return rows.length ? tableText([head, ...rows], [1, 2, 3, 4, 5, 6]) : '';
 }

@@ -46,7 +46,7 @@ const BENCHES = {
 const USAGE = `npm run bench -- compare [NET | MODEL.onnx | MODEL.wai ...]   beside onnxruntime-web, tfjs and LiteRT.js; all nets
   --threads 1,4  --against onnxruntime-web,tfjs,litert
   --rounds N   fresh pages (${comparison.rounds})   --runs N  runs of each in one (${comparison.runs})   --seconds N  and at least so long
-  --visits N   visits of each, cold and warm (${comparison.visits}); 0: none
+  --visits N   visits of each, cold and warm (${comparison.visits}); 0: none   --busy N  cores kept busy beside the runs (0)
 npm run bench -- scaling [${Object.keys(AXES).join(' | ')}]   how latency and memory grow; all of them
   --rounds N (${scalingDefaults.rounds})  --runs N (${scalingDefaults.runs})
 npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
@@ -56,7 +56,7 @@ npm run bench -- nets [NAME ...]   the benchmark's own nets, into build/bench/ne
   -o FILE      where the figures go as JSON (build/bench/NAME.json)
 `;
 
-const WHOLE = ['rounds', 'runs', 'visits', 'seconds'];
+const WHOLE = ['rounds', 'runs', 'visits', 'seconds', 'busy'];
 
 async function main() {
   const { values, positionals } = parseArgs({
@@ -66,6 +66,7 @@ async function main() {
       runs: { type: 'string' },
       visits: { type: 'string' },
       seconds: { type: 'string' },
+      busy: { type: 'string' },
       threads: { type: 'string', default: '1' },
       against: { type: 'string' },
       output: { type: 'string', short: 'o' },
@@ -85,7 +86,7 @@ async function main() {
   for (const key of WHOLE) {
     if (values[key] === undefined) continue;
     const count = Number(values[key]);
-    const least = key === 'visits' ? 0 : 1;
+    const least = ['visits', 'busy'].includes(key) ? 0 : 1;
     if (!(key in options) || !Number.isInteger(count) || count < least)
       return usage(2, `--${key} ${values[key]} is of no use here`);
     options[key] = count;
@@ -127,7 +128,10 @@ async function writeBoth(output, report) {
 /** The nets, and files, beside the peers; the report as JSON and HTML. */
 async function compareNets(names, options, output) {
   const models = (names.length ? names : NETS).map((one) => () => prepare(one));
-  return writeBoth(output, await compareAll(models, { browser: 'chromium', options, ...HOW }));
+  return writeBoth(
+    output,
+    await compareAll(models, { browser: 'chromium', options, leaveOut: true, ...HOW }),
+  );
 }
 
 async function measureInPages(name, paths, options, output) {

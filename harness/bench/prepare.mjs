@@ -21,7 +21,7 @@ import { isNet, makeNet, readCase } from './nets.mjs';
  * @property {number} arenaBytes
  * @property {Record<string, import('../dtypes.mjs').HostTensor>} inputs
  * @property {string} inputsFrom
- * @property {Float32Array[] | null} reference  the right outputs, in order
+ * @property {Record<string, Float32Array> | null} reference  the right outputs
  */
 
 /** A net of the benchmark by its name, with PyTorch's answers. @param {string} name @returns {Promise<Prepared>} */
@@ -29,10 +29,12 @@ export async function prepareNet(name) {
   const folder = await makeNet(name);
   const { inputs, outputs } = readCase(folder);
   const onnx = new Uint8Array(readFileSync(join(folder, 'model.onnx')));
-  const reference = Object.values(outputs).map(({ data }) =>
-    Float32Array.from(/** @type {any} */ (data), Number),
-  );
-  return { ...(await compiled(name, onnx)), inputs, inputsFrom: 'PyTorch', reference };
+  return {
+    ...(await compiled(name, onnx)),
+    inputs,
+    inputsFrom: 'PyTorch',
+    reference: numbersOf(outputs),
+  };
 }
 
 /**
@@ -49,11 +51,14 @@ export async function prepareFile(path, dims = {}) {
   const [first] = file === 'model' && !given ? casesOf(dirname(path)) : [];
   const model = await compiled(name, bytes, first?.dims ?? dims);
   if (!first) return withRandomInputs(model);
-  const reference = Object.values(first.readOutputs()).map(({ data }) =>
-    Float32Array.from(/** @type {any} */ (data), Number),
-  );
+  const reference = numbersOf(first.readOutputs());
   return { ...model, inputs: first.readInputs(), inputsFrom: `case ${first.name}`, reference };
 }
+
+const numbersOf = (tensors) =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { data }]) => [name, Float32Array.from(data, Number)]),
+  );
 
 /** Either. @param {string} what */
 export const prepare = (what) => (isNet(what) ? prepareNet(what) : prepareFile(what));

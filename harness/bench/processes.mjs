@@ -1,4 +1,5 @@
 // A browser for the comparison: pages of any engine, and of Chromium the memory of its renderers.
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chromiumPath, launchChromium, newPage } from '../browsers/chromium.mjs';
 import { launchBrowser } from '../browsers/index.mjs';
@@ -32,4 +33,17 @@ function highWaterOf(process) {
   } catch {
     return 0;
   }
+}
+
+/** Processes that do nothing, as fast as they can. @param {number} count @returns {() => void} ends them */
+export function keepBusy(count) {
+  const children = Array.from({ length: count }, () =>
+    spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
+  );
+  const stop = () => {
+    for (const child of children) child.kill('SIGKILL');
+    process.off('exit', stop);
+  };
+  process.on('exit', stop);
+  return stop;
 }

@@ -156,5 +156,6 @@ export const scalingDefaults = {
   warmRuns: 2,
   warmMs: 100,
   seconds: 0,
+  busy: 0,
   visits: 0,
 };

@@ -12,7 +12,7 @@ import {
   slope,
   summary,
 } from '../../harness/bench/stats.mjs';
-import { addRelu, FLOAT, onnxFile } from './cli_support.mjs';
+import { addRelu, cli, FLOAT, onnxFile } from './cli_support.mjs';
 import { smallNet } from './small_net.mjs';
 
 test('quantiles lie between neighbours, and a summary has the tail', () => {
@@ -96,4 +96,23 @@ test('a peer that is not installed is said with what to install', () => {
     code: 'STATE',
     message: /npm install --no-save no-such-peer@1\.2\.3/,
   });
+});
+
+test('bad input ends before a browser starts, in one line', async () => {
+  const rows = [
+    [['a.wai', '--against', 'tfjs'], /a\.wai: .*give the \.onnx file/],
+    [
+      ['a.onnx', '--against', 'tensorflow'],
+      /--against tensorflow: .*known: onnxruntime-web, tfjs, litert/,
+    ],
+    [['a.onnx', '--against', 'litrt'], /did you mean litert\?/],
+    [['a.wai', '--browser', 'opera'], /must be one of chromium, firefox, webkit, not "opera"/],
+    [['a.wai', '--threads', '1,x'], /--threads: must be a whole number 1 to 64, not "x"/],
+  ];
+  for (const [argv, why] of /** @type {any[]} */ (rows)) {
+    const { code, out, err } = await cli('bench', ...argv);
+    assert.deepEqual([code, out], [1, '']);
+    assert.match(err, /^error: ARGUMENT: [^\n]+\n$/);
+    assert.match(err, why);
+  }
 });

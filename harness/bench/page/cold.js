@@ -1,4 +1,5 @@
 // One visit: from navigation to the first answer, and a few more. The peer is chosen when this is bundled.
+import { ARRAYS } from './inputs.js';
 import { memoryBytes, memoryMark } from './memories.js';
 
 const longTasks = [];
@@ -13,14 +14,17 @@ function inputsOf(slots) {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     return state / 2 ** 32;
   };
-  const make = {
-    float32: (count) => Float32Array.from({ length: count }, () => next() * 2 - 1),
-    int64: (count) => BigInt64Array.from({ length: count }, () => BigInt(Math.floor(next() * 2))),
+  const oneOf = (dtype) => (dtype.startsWith('float') ? next() * 2 - 1 : Math.floor(next() * 2));
+  const make = (dtype, count) => {
+    const data = new ARRAYS[dtype](count);
+    const convert = typeof data[0] === 'bigint' ? BigInt : Number;
+    for (let i = 0; i < count; i++) data[i] = convert(oneOf(dtype));
+    return data;
   };
   return Object.fromEntries(
     slots.map(({ name, dtype, dims }) => {
       const count = dims.reduce((product, dim) => product * dim, 1);
-      return [name, { dtype, dims, data: make[dtype](count) }];
+      return [name, { dtype, dims, data: make(dtype, count) }];
     }),
   );
 }

@@ -27,7 +27,9 @@ window.compare = {
     const first = await timed(() => session.run());
     const end = memoryMark();
     session.memory = session.memoryBytes ?? (() => memoryBytes(mark, end));
-    const outputs = first.value.map((data) => Float32Array.from(data, Number));
+    const outputs = Object.fromEntries(
+      first.value.map(([name, data]) => [name, Float32Array.from(data, Number)]),
+    );
     return { createMs: created.ms, firstMs: first.ms, info: session.info(), outputs };
   },
 

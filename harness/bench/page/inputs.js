@@ -1,6 +1,6 @@
 // What a page of the benchmark reads before a clock starts.
 
-const ARRAYS = {
+export const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
   int8: Int8Array,

@@ -91,6 +91,7 @@ const STEADY = [
   ['GFLOP/s', ({ gflops }) => number(gflops)],
   ['times ours', ({ times }) => number(times?.middle, 2)],
   ['spread', ({ times }) => (times ? `${number(times.low, 2)}–${number(times.high, 2)}` : '–')],
+  ['paired', ({ paired }) => number(paired, 2)],
   ['of minima', ({ timesOfMinima }) => number(timesOfMinima, 2)],
   ['wasm MiB', ({ memoryBytes }) => mib(memoryBytes)],
   ['error', ({ relativeError }) => (relativeError === null ? '–' : relativeError.toExponential(1))],
@@ -165,6 +166,8 @@ if (data.overAll.length > 0)
       ['models', ({ nets }) => nets],
       ['times ours, geometric mean', ({ mean }) => number(mean, 2)],
       ['least', ({ least }) => number(least, 2)],
+      ['paired', ({ paired }) => number(paired, 2)],
+      ['of minima', ({ minima }) => number(minima, 2)],
     ],
     data.overAll,
   );

@@ -13,6 +13,7 @@ export const moduleFolders = () => [HERE, join(process.cwd(), 'node_modules')];
 /**
  * @typedef {object} Peer
  * @property {string} label
+ * @property {boolean} [needsGraph]  runs what graph.mjs knows
  * @property {string} adapter      page/peers/NAME.js
  * @property {Record<string, string>} packages  name -> version
  * @property {(folder: (name: string) => string) => Map<string, string>} files  address -> file
@@ -35,6 +36,7 @@ export const PEERS = {
   },
   tfjs: {
     label: 'tfjs-wasm',
+    needsGraph: true,
     adapter: 'tfjs',
     packages: { '@tensorflow/tfjs-core': '4.22.0', '@tensorflow/tfjs-backend-wasm': '4.22.0' },
     files(folder) {
@@ -53,6 +55,7 @@ export const PEERS = {
   },
   litert: {
     label: 'LiteRT.js',
+    needsGraph: true,
     adapter: 'litert',
     packages: { '@litertjs/core': '2.5.3', flatbuffers: '25.9.23' },
     files(folder) {

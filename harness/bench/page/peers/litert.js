@@ -2,6 +2,14 @@
 import { loadAndCompile, loadLiteRt, Tensor } from '@litertjs/core';
 import { channelsLast } from './layout.js';
 
+/** LiteRT.js chooses by what the browser can; which one it was. */
+const wasmLoaded = () =>
+  performance
+    .getEntriesByType('resource')
+    .map(({ name }) => name)
+    .filter((name) => name.includes('/litert/'))
+    .join(' ');
+
 /** @param {{ model: string, threads: number }} options */
 export async function open({ model, threads }) {
   const many = threads > 1;
@@ -19,12 +27,13 @@ export async function open({ model, threads }) {
     async run() {
       const tensors = feeds.map(({ data, dims }) => new Tensor(data, dims));
       const outputs = await compiled.run(tensors);
-      const arrays = outputs.map((output) => output.toTypedArray());
+      const names = compiled.getOutputDetails();
+      const arrays = outputs.map((output, i) => [names[i].name, output.toTypedArray()]);
       for (const tensor of [...tensors, ...outputs]) tensor.delete();
       return arrays;
     },
     info: () => ({
-      variant: 'relaxed',
+      variant: wasmLoaded().includes('compat') ? 'simd' : 'relaxed',
       threads: many ? threads : 1,
       accelerated: compiled.isFullyAccelerated,
     }),

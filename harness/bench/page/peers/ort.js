@@ -20,7 +20,7 @@ export async function open({ model, threads }) {
     },
     async run() {
       const outputs = await session.run(feeds);
-      return session.outputNames.map((name) => outputs[name].data);
+      return session.outputNames.map((name) => [name, outputs[name].data]);
     },
     info: () => ({ variant: 'simd', threads: ort.env.wasm.numThreads }),
     close: () => session.release(),

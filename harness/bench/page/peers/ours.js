@@ -16,7 +16,7 @@ export async function open({ model, threads, deterministic = false }) {
     },
     async run() {
       const outputs = await session.run(feeds);
-      return Object.values(outputs).map(({ data }) => data);
+      return Object.entries(outputs).map(([name, { data }]) => [name, data]);
     },
     inside: () => session.info.lastMs,
     memoryBytes: () => session.info.memoryBytes,

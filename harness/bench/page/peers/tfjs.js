@@ -122,7 +122,7 @@ export async function open({ model, threads }) {
         tf.tensor(data, dims, dtype),
       ]);
       const results = execute(graph, feeds, uses);
-      const arrays = results.map((tensor) => tensor.dataSync().slice());
+      const arrays = results.map((tensor, i) => [graph.outputs[i], tensor.dataSync().slice()]);
       for (const tensor of results) tensor.dispose();
       return arrays;
     },
