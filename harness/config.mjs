@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { WasmAIError } from '../web/errors.js';
+import { isVariant, variantNames } from '../web/variants.js';
 
 export const CONFIG_FILE = 'wasm-ai.config.json';
 
@@ -9,6 +10,7 @@ export const CONFIG_FILE = 'wasm-ai.config.json';
 const SETTINGS = {
   MAX_HEAP_SIZE: { parse: parseMebibytes, about: 'largest WebAssembly.Memory, MiB' },
   MEMORY_HARDENING: { parse: parseSwitch, about: 'hardened memory in the runtime' },
+  VARIANT: { parse: parseVariant, about: 'of the runtime: simd or relaxed' },
 };
 
 /** MiB as a whole number 1..4096 @param {unknown} value @param {string} where */
@@ -24,6 +26,16 @@ function parseSwitch(value, where) {
   if (value === true || value === 'true' || value === '1') return true;
   if (value === false || value === 'false' || value === '0') return false;
   throw new WasmAIError('ARGUMENT', where, `must be true or false, not ${show(value)}`);
+}
+
+/** @returns {import('../web/variants.js').VariantName} */
+function parseVariant(value, where) {
+  if (isVariant(value)) return value;
+  throw new WasmAIError(
+    'ARGUMENT',
+    where,
+    `must be ${variantNames.join(' or ')}, not ${show(value)}`,
+  );
 }
 
 function show(value) {
@@ -51,9 +63,9 @@ function readFileSettings(path) {
 }
 
 /**
- * @param {{MAX_HEAP_SIZE?: string, MEMORY_HARDENING?: string}} flags  given on the command line
+ * @param {{MAX_HEAP_SIZE?: string, MEMORY_HARDENING?: string, VARIANT?: string}} flags  given on the command line
  * @param {{cwd?: string, env?: Record<string, string | undefined>}} [from]
- * @returns {{MAX_HEAP_SIZE?: number, MEMORY_HARDENING?: boolean}}
+ * @returns {{MAX_HEAP_SIZE?: number, MEMORY_HARDENING?: boolean, VARIANT?: import('../web/variants.js').VariantName}}
  */
 export function readConfig(flags = {}, { cwd = process.cwd(), env = process.env } = {}) {
   const file = readFileSettings(resolve(cwd, CONFIG_FILE));
@@ -70,4 +82,8 @@ export function readConfig(flags = {}, { cwd = process.cwd(), env = process.env 
   return result;
 }
 
-const FLAG_NAMES = { MAX_HEAP_SIZE: 'max-heap', MEMORY_HARDENING: 'memory-hardening' };
+const FLAG_NAMES = {
+  MAX_HEAP_SIZE: 'max-heap',
+  MEMORY_HARDENING: 'memory-hardening',
+  VARIANT: 'variant',
+};

@@ -10,20 +10,21 @@ import { build as esbuild } from 'esbuild';
 import { encryptedFor, pagesOf } from '../web/certificate.js';
 import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
+import { runtimeNames, variantOf } from '../web/variants.js';
 import { decryptPackage, encryptPackage } from './encryption.mjs';
 import { fileError, readBytes, safeName } from './files.mjs';
 import { framePage } from './frame_page.mjs';
-import { runtimeForPackages } from './model_runtime.mjs';
+import { runtimesForPackages } from './model_runtime.mjs';
+import { meteredFile, prebuiltRuntime, runtimeFile } from './runtimes.mjs';
 import { headerFiles } from './server/hosts.mjs';
 import { companion, signFolder } from './signing.mjs';
-import { meteredFile } from './toolchain/link_runtime.mjs';
 import { meter } from './toolchain/meter/index.mjs';
 import { limitMemory } from './toolchain/meter/memory.mjs';
 
 const WEB = fileURLToPath(new URL('../web/', import.meta.url));
 const DIGITS = fileURLToPath(new URL('../models/digits/', import.meta.url));
 const COMPILER = fileURLToPath(new URL('../build/wasm/compiler.wasm', import.meta.url));
-export const RUNTIME = fileURLToPath(new URL('../build/wasm/runtime-simd.wasm', import.meta.url));
+export const RUNTIME = prebuiltRuntime('simd');
 const TARGET = ['chrome93', 'firefox92', 'safari16.4'];
 /** @type {import('esbuild').BuildOptions & { write: false }} */
 const BUNDLE = {
@@ -63,6 +64,8 @@ function hashedName(file, bytes) {
 }
 
 /**
+ * @typedef {import('../web/variants.js').VariantName} VariantName
+ *
  * @typedef {object} DistOptions
  * @property {string} out            folder to write
  * @property {string[]} [models]     .wai files
@@ -76,7 +79,8 @@ function hashedName(file, bytes) {
  * @property {{ key: import('node:crypto').KeyObject, version?: number } | null} [sign]  manifest and packages;
  *   without it a package keeps the signature that is beside it
  * @property {Uint8Array | null} [encrypt]  the key that packages are encrypted with
- * @property {string} [runtime]      another runtime wasm (tests)
+ * @property {VariantName} [variant] simd: the folder holds only that
+ * @property {string} [runtime]      another runtime wasm, as simd and the only one (tests)
  * @property {(text: string) => void} [onStep]
  * @property {(text: string) => void} [onNote]   what did not go as asked, and why
  *
@@ -129,13 +133,7 @@ export async function buildDist(options) {
       sign || bytes !== given ? null : await companion(bytes, `${model}.jws`, basename(name));
     if (signature) put(`${file}.jws`, signature);
   }
-  const chosen = await chooseRuntime(options, contents, hardened ? ['hardening'] : []);
-  const runtime = await (secure ? readMetered(options, chosen.file) : readRuntime(chosen.file));
-  const runtimeName = hashedName(
-    secure ? 'runtime-simd.metered.wasm' : 'runtime-simd.wasm',
-    runtime,
-  );
-  put(runtimeName, runtime);
+  const { runtimes, operators } = await putRuntimes(options, contents, put);
 
   onStep('worker and loader');
   const workerName = await putWorker('worker.js', put);
@@ -146,8 +144,7 @@ export async function buildDist(options) {
       workerName,
       workerDigest: sha384(files.get(workerName)),
       frameName: frame.file,
-      runtimeName,
-      runtimeDigest: sha384(runtime),
+      runtimes,
       packages,
       maxHeapMB,
       hardened,
@@ -181,8 +178,8 @@ export async function buildDist(options) {
     frame,
     trustedTypes,
     ...(origin && { origin }),
-    runtimes: { simd: runtimeName },
-    operators: chosen.operators,
+    runtimes: Object.fromEntries(runtimes.map(({ name, file }) => [name, file])),
+    operators,
     packages,
     files: Object.fromEntries(
       [...files]
@@ -258,13 +255,39 @@ async function swap(temporary, target) {
   return rm(aside, { recursive: true, force: true });
 }
 
+/** Those that the folder is to have. @param {DistOptions} options */
+function runtimesFor({ secure, hardened, runtime, variant }) {
+  if (secure || runtime !== undefined) return /** @type {const} */ (['simd']);
+  const exact = hardened || variant === 'simd';
+  return runtimeNames.filter((name) => variantOf(name).exact || !exact);
+}
+
 /**
  * @param {DistOptions} options @param {Map<string, Uint8Array>} packages
- * @param {string[]} parts  that no package asks for (core/ops/parts.h)
- * @returns {Promise<{ file: string, operators: string[] | 'all' }>}
+ * @param {(path: string, content: Uint8Array) => void} put
  */
-async function chooseRuntime(options, packages, parts) {
-  const full = { file: options.runtime ?? RUNTIME, operators: /** @type {'all'} */ ('all') };
+async function putRuntimes(options, packages, put) {
+  const names = runtimesFor(options);
+  const chosen = await chooseRuntimes(options, packages, names);
+  const runtimes = [];
+  for (const [i, name] of names.entries()) {
+    const path = chosen.files[i];
+    const bytes = await (options.secure ? readMetered(options, path) : readRuntime(path));
+    const plain = runtimeFile(name);
+    const file = hashedName(options.secure ? meteredFile(plain) : plain, bytes);
+    put(file, bytes);
+    runtimes.push({ name, file, digest: sha384(bytes) });
+  }
+  return { runtimes, operators: chosen.operators };
+}
+
+/**
+ * @param {DistOptions} options @param {Map<string, Uint8Array>} packages @param {readonly import('../web/variants.js').RuntimeName[]} names
+ * @returns {Promise<{ files: string[], operators: string[] | 'all' }>} a file for each name
+ */
+async function chooseRuntimes(options, packages, names) {
+  const files = names.map((name) => options.runtime ?? prebuiltRuntime(name));
+  const full = { files, operators: /** @type {'all'} */ ('all') };
   if (!options.optimize || options.runtime) return full;
   const keepAll = (why) => {
     options.onNote?.(`note: ${why}; the runtime holds all operators`);
@@ -272,8 +295,10 @@ async function chooseRuntime(options, packages, parts) {
   };
   if (packages.size === 0) return keepAll('--optimize without --model has nothing to go by');
   if (options.demo) return keepAll('visitors of the demo bring models of their own');
+  // No package asks for these (core/ops/parts.h).
+  const parts = options.secure || options.hardened ? ['hardening'] : [];
   return (
-    (await runtimeForPackages(packages, parts)) ??
+    (await runtimesForPackages(packages, names, parts)) ??
     keepAll('this machine has no toolchain to link for the models with (npm run build makes it)')
   );
 }
@@ -354,15 +379,19 @@ function replaceModule(filter, contents) {
 }
 
 function bundleLoader(parts) {
-  const { workerName, workerDigest, frameName, runtimeName, runtimeDigest } = parts;
+  const { workerName, workerDigest, frameName, runtimes } = parts;
   const { packages, maxHeapMB, hardened, secure } = parts;
+  const rows = runtimes.map(
+    ({ name, file, digest }) =>
+      `'${name}': { url: new URL('./${file}', import.meta.url), sha384: '${digest}' }`,
+  );
   // The literal `new URL('./x', import.meta.url)` is what bundlers look for.
   const assets = `export const assets = {
     base: new URL('./', import.meta.url),
     worker: new URL('./${workerName}', import.meta.url),
     nodeHelper: null,
     frame: { url: new URL('./${frameName}', import.meta.url), workerSha384: '${workerDigest}' },
-    runtimes: { simd: { url: new URL('./${runtimeName}', import.meta.url), sha384: '${runtimeDigest}' } },
+    runtimes: { ${rows.join(', ')} },
     packages: ${JSON.stringify(packages)},
     maxHeapMB: ${maxHeapMB},
     hardened: ${hardened},

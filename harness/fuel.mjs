@@ -2,15 +2,13 @@
 // certificate, and golden outputs.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { PAGE_SIZE, readCertificate } from '../web/certificate.js';
 import { openEngine } from '../web/engine.js';
 import { dtypeByName, elementCount } from './dtypes.mjs';
 import { caseOf, dimSets, FILLS, feedsOf, goldenBytes } from './golden.mjs';
+import { meteredFile, prebuiltRuntime } from './runtimes.mjs';
 
-export const METERED = fileURLToPath(
-  new URL('../build/wasm/runtime-simd.metered.wasm', import.meta.url),
-);
+export const METERED = meteredFile(prebuiltRuntime('simd'));
 /** About half a minute, so that a small file cannot keep the compiler busy; a larger model states nothing. */
 const MOST = 2 ** 38;
 /** Memory of the model, and of its inputs and outputs, of which there are several copies: a file of 150

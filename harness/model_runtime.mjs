@@ -5,12 +5,15 @@ import { Compiler } from './compiler.mjs';
 import { usesOf } from './graph_text.mjs';
 import { linkModelRuntime } from './toolchain/link_runtime.mjs';
 
+/** @typedef {import('../web/variants.js').RuntimeName} RuntimeName */
+
 /**
  * @param {Map<string, Uint8Array>} packages  by path, for messages
- * @param {Iterable<string>} [parts]  of core/ops/parts.h that it is to hold besides
- * @returns {Promise<{ file: string, operators: string[] } | null>} null: no toolchain is there
+ * @param {readonly RuntimeName[]} names
+ * @param {Iterable<string>} [parts]  of core/ops/parts.h that they are to hold besides
+ * @returns {Promise<{ files: string[], operators: string[] } | null>} a file for each; null: no toolchain is there
  */
-export async function runtimeForPackages(packages, parts = []) {
+export async function runtimesForPackages(packages, names, parts = []) {
   const uses = usesOf('');
   for (const part of parts) uses.parts.add(part);
   const compiler = await Compiler.create();
@@ -21,7 +24,8 @@ export async function runtimeForPackages(packages, parts = []) {
       for (const name of names) uses[kind].add(name);
     }
   }
-  const file = await linkModelRuntime(uses).catch((error) => {
+  const linking = names.map((name) => linkModelRuntime(uses, name));
+  const files = await Promise.all(linking).catch((error) => {
     throw new WasmAIError(
       'STATE',
       '--optimize',
@@ -30,5 +34,7 @@ export async function runtimeForPackages(packages, parts = []) {
       { cause: error },
     );
   });
-  return file ? { file, operators: [...uses.operators].sort() } : null;
+  const linked = files.filter((file) => file !== null);
+  if (linked.length < names.length) return null;
+  return { files: linked, operators: [...uses.operators].sort() };
 }

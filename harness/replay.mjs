@@ -7,12 +7,13 @@ import { checkPackage } from '../web/chunks.js';
 import { WasmAIError } from '../web/errors.js';
 import { readGolden, testGolden } from '../web/golden.js';
 import { describeTensors } from '../web/receipt.js';
+import { isVariant, runtimeNames } from '../web/variants.js';
 import { METERED } from './fuel.mjs';
+import { prebuiltRuntime } from './runtimes.mjs';
 
 /** @typedef {import('../web/wasmai.d.ts').Receipt} Receipt */
 /** @typedef {{ name: string, inputs: any[], outputs: any[], run: (feeds: any) => Promise<{ outputs: Record<string, any> }> }} Runner */
 
-const PLAIN = new URL('../build/wasm/runtime-simd.wasm', import.meta.url);
 const differ = (where, why) => new WasmAIError('INTEGRITY', where, why);
 const dimsText = (dims) => `[${dims.join(', ')}]`;
 
@@ -68,6 +69,8 @@ export async function readReceipt(file, bytes) {
     throw bad('its inputs or outputs are incomplete');
   if (typeof receipt.package?.head !== 'string' || typeof receipt.runtime?.sha384 !== 'string')
     throw bad('it does not name its package and runtime');
+  if (!isVariant(receipt.runtime.variant))
+    throw bad('it names a variant of the runtime that this release does not have');
   return receipt;
 }
 
@@ -126,7 +129,7 @@ function compare(kind, stated, found, place) {
 /** Which of the runtimes of this build it is, or "another". @param {string} sha384 */
 async function whichRuntime(sha384) {
   for (const [name, path] of [
-    ['simd', PLAIN],
+    ...runtimeNames.map((name) => [name, prebuiltRuntime(name)]),
     ['simd, metered', METERED],
   ]) {
     const bytes = await readFile(path).catch(() => null);

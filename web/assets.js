@@ -5,6 +5,7 @@
  * `new URL('./x', import.meta.url)` pattern; the worker must stay one file, as is.
  */
 
+/** @typedef {{ url: URL, sha384: string | null }} Asset */
 /**
  * What a package must be: the digest of its head, from which all of it follows, or (encrypted: it
  * shows no head) the SHA-384 of the whole file.
@@ -15,7 +16,7 @@
  * @property {URL} worker
  * @property {URL | null} nodeHelper  a thread in Node; null in a built folder
  * @property {{ url: URL, workerSha384: string } | null} frame  what `isolation: 'frame'` needs; null in the source tree
- * @property {Record<string, { url: URL, sha384: string | null } | undefined> & { simd: { url: URL, sha384: string | null } }} runtimes  by variant
+ * @property {Partial<Record<import('./variants.js').RuntimeName, Asset>>} runtimes
  * @property {Record<string, Pin>} packages  plain name -> what `build` made of it
  * @property {number} maxHeapMB  MAX_HEAP_SIZE at build; no caller can raise it
  * @property {boolean} hardened  memory hardening for every package; no caller can switch it off
@@ -29,11 +30,16 @@ export const assets = {
   nodeHelper: new URL('./help_node.js', import.meta.url),
   frame: null,
   runtimes: {
-    simd: { url: new URL('../build/wasm/runtime-simd.wasm', import.meta.url), sha384: null },
+    'relaxed.threads': {
+      url: new URL('../build/wasm/runtime-relaxed.threads.wasm', import.meta.url),
+      sha384: null,
+    },
+    relaxed: { url: new URL('../build/wasm/runtime-relaxed.wasm', import.meta.url), sha384: null },
     'simd.threads': {
       url: new URL('../build/wasm/runtime-simd.threads.wasm', import.meta.url),
       sha384: null,
     },
+    simd: { url: new URL('../build/wasm/runtime-simd.wasm', import.meta.url), sha384: null },
   },
   packages: {},
   maxHeapMB: 4096,

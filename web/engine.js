@@ -56,23 +56,9 @@ const EXPORTS = [
   'wai_glue_memory',
 ];
 
-/** (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)) */
-const SIMD_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
-  253, 98, 11,
-]);
-
-/** The runtime variant for this browser; content policies never block `validate`. */
-export function chooseVariant() {
-  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD_PROBE)) {
-    throw new WasmAIError(
-      'UNSUPPORTED',
-      'WebAssembly',
-      'this browser has no WebAssembly SIMD, which the runtime needs ' +
-        '(Chrome 91, Firefox 89, Safari 16.4 or newer have it); lockdown modes switch it off',
-    );
-  }
-  return /** @type {const} */ ('simd');
+/** Whether this browser can run such a module; content policies never block that. @param {BufferSource} module */
+export function validates(module) {
+  return typeof WebAssembly === 'object' && WebAssembly.validate(module);
 }
 
 /** One thread more: what it gets. @typedef {{ module: WebAssembly.Module, memory: WebAssembly.Memory, index: number }} Help */

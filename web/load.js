@@ -6,7 +6,6 @@
 import { assets } from './assets.js';
 import { sha384Of } from './chunks.js';
 import { decryptionKeyOf } from './encryption.js';
-import { chooseVariant } from './engine.js';
 import { WasmAIError } from './errors.js';
 import { inFrame } from './framed.js';
 import { inPage } from './places.js';
@@ -18,6 +17,7 @@ import { checkNames, checkSignal, Session } from './session.js';
 import { readProof, signatureInfo, trustOf } from './signature.js';
 import { describeSource, inNode, openUrl } from './sources.js';
 import { allowedThreads, checkThreads } from './threads.js';
+import { chooseVariant, withThreads } from './variants.js';
 
 /** @typedef {import('./wasmai.d.ts').LoadOptions} LoadOptions */
 
@@ -45,6 +45,7 @@ export async function load(source, options = {}) {
     isolation,
     capMB,
     hardening,
+    deterministic,
     threads,
     signal,
     onProgress,
@@ -53,22 +54,24 @@ export async function load(source, options = {}) {
     key,
     keepPackage,
   } = checkOptions(options);
-  const variant = chooseVariant();
+  const hardened = hardening !== null;
+  const variant = chooseVariant(assets.runtimes, { deterministic, hardened });
+  const parallel = withThreads(variant.name);
   const allowed = allowedThreads({
     threads,
     isolation,
     encrypted: key !== null,
-    built: assets.runtimes[`${variant}.threads`] !== undefined,
+    built: assets.runtimes[parallel] !== undefined,
     secure: assets.secure,
   });
-  const built = allowed.most > 1 ? `${variant}.threads` : variant;
+  const built = allowed.most > 1 ? parallel : variant.name;
   const asset = assets.runtimes[built];
   const origin = describeSource(source, sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
 
   // All at once: package and signature come in, the worker starts and compiles the runtime.
   const place = placeFor(isolation);
-  const runtimeComing = fetchOnce(/** @type {Asset} */ (asset));
+  const runtimeComing = fetchOnce(/** @type {import('./assets.js').Asset} */ (asset));
   runtimeComing.catch(() => {});
   const started = place
     ? reserve.take({ place, variant: built, runtime: runtimeComing }, signal)
@@ -109,10 +112,11 @@ export async function load(source, options = {}) {
     const runner = await start(parts, signal, started, helpers);
     const { certificate, head, golden } = /** @type {import('./runners.js').About} */ (parts.about);
     const facts = {
-      variant,
-      deterministic: true,
+      variant: variant.name,
+      variantReason: variant.why,
+      deterministic: variant.exact,
       isolation,
-      hardened: hardening !== null,
+      hardened,
       certificate,
       signature: signatureInfo(proof),
     };
@@ -213,7 +217,6 @@ function checkOptions(options) {
   checkIsolation(isolation);
   if (keepPackage !== undefined && typeof keepPackage !== 'boolean')
     throw new WasmAIError('ARGUMENT', 'keepPackage', 'must be true or false');
-  // There is only the deterministic variant: `false` allows others and gets none.
   if (deterministic !== undefined && typeof deterministic !== 'boolean')
     throw new WasmAIError('ARGUMENT', 'deterministic', 'must be true or false');
   checkThreads(threads);
@@ -246,6 +249,7 @@ function checkOptions(options) {
     capMB: Math.min(maxHeapMB ?? Infinity, assets.maxHeapMB),
     hardening: checkHardening(options),
     threads,
+    deterministic,
     onProgress: report,
     sha384: sha384?.toLowerCase() ?? null,
     trust: trustOf(options),
@@ -309,9 +313,7 @@ function placeFor(isolation) {
  * @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
 const fetched = new Map();
 
-/** @typedef {{ url: URL, sha384: string | null }} Asset */
-
-/** @param {Asset} asset */
+/** @param {import('./assets.js').Asset} asset */
 function fetchOnce(asset) {
   const { href } = asset.url;
   let coming = fetched.get(href);
@@ -323,7 +325,7 @@ function fetchOnce(asset) {
   return coming;
 }
 
-/** @param {Asset} asset @returns {Promise<Uint8Array<ArrayBuffer>>} */
+/** @param {import('./assets.js').Asset} asset @returns {Promise<Uint8Array<ArrayBuffer>>} */
 async function fetchAsset({ url, sha384 }) {
   const where = url.href;
   const opened = await openUrl(url, where);

@@ -43,7 +43,7 @@ export function describeTensors(slots, tensors) {
 const runtimes = new WeakMap();
 
 /**
- * @param {{ runtime: Uint8Array<ArrayBuffer>, variant: 'simd', head: string, inputs: ReceiptTensor[],
+ * @param {{ runtime: Uint8Array<ArrayBuffer>, variant: import('./variants.js').VariantName, head: string, inputs: ReceiptTensor[],
  *   outputs: ReceiptTensor[], fuel: number | null }} parts
  * @returns {Promise<Receipt>}
  */

@@ -23,7 +23,7 @@ import { threadsOf } from './threads.js';
 /**
  * What a runner is made from, kept for making the next one.
  * @typedef {object} Parts
- * @property {string} variant  of the runtime
+ * @property {import('./variants.js').RuntimeName} variant  of the runtime
  * @property {Uint8Array<ArrayBuffer>} runtime
  * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it, or not kept
  * @property {((client: WorkerClient, helpers: Helpers) => Promise<import('./pouring.js').AboutBytes>) | null} pour  of one that is not kept: into a worker, from where it came

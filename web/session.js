@@ -78,7 +78,7 @@ export class Session {
 
   /**
    * @param {{ runner: Runner, start: StartRunner, parts: Parts, reserve: import('./reserve.js').Member | null,
-   *   facts: Pick<SessionInfo, 'variant' | 'deterministic' | 'isolation' | 'hardened' | 'certificate' | 'signature'>,
+   *   facts: Pick<SessionInfo, 'variant' | 'variantReason' | 'deterministic' | 'isolation' | 'hardened' | 'certificate' | 'signature'>,
    *   golden: Uint8Array | null, head: string }} opened
    */
   constructor({ runner, start, parts, reserve, facts, golden, head }) {
@@ -142,6 +142,10 @@ export class Session {
   async selfTest(options = {}) {
     if (this.#closed) throw this.#closedError();
     const { signal } = checkSelfTest(options);
+    if (!this.#facts.deterministic) {
+      const why = `golden outputs are of the variant simd, to the bit: load with deterministic: true`;
+      throw new WasmAIError('UNSUPPORTED', this.#parts.where, why);
+    }
     const golden = readGolden(this.#golden, this.inputs, this.outputs);
     if (golden.cases.length === 0) {
       const why = `the package has no golden outputs: ${golden.why}`;

@@ -144,6 +144,9 @@ export interface SignatureInfo {
   readonly keyId: string;
 }
 
+/** Of the runtime: `relaxed` uses relaxed SIMD (fused multiply-add), `simd` gives the same bits everywhere. */
+export type Variant = 'relaxed' | 'simd';
+
 export interface LoadOptions {
   /**
    * 'worker', the default in browsers: a worker with a policy of its own, which needs a host that can
@@ -154,8 +157,9 @@ export interface LoadOptions {
   isolation?: 'worker' | 'none' | 'frame';
   /**
    * The same bits from the same package and inputs in every browser, in Node and on every processor:
-   * no relaxed SIMD, one NaN (positive, quiet, no payload) in outputs, sums in one order. The one variant
-   * of this release is deterministic: false allows others and gets none.
+   * no relaxed SIMD, one NaN (positive, quiet, no payload) in outputs, sums in one order. Without it the
+   * loader takes the variant `relaxed` where the browser has relaxed SIMD: faster, and the last bits depend
+   * on the processor. Hardened and `--secure` sessions are deterministic in any case.
    */
   deterministic?: boolean;
   /**
@@ -275,7 +279,7 @@ export interface ReceiptTensor {
 export interface Receipt {
   readonly receipt: 1;
   /** `sha384` of the runtime's wasm. */
-  readonly runtime: { readonly variant: 'simd'; readonly sha384: string };
+  readonly runtime: { readonly variant: Variant; readonly sha384: string };
   /** Of the package's head, from which every byte of it follows; `wasm-ai inspect` prints it. */
   readonly package: { readonly head: string };
   /** All of them, carried ones too. */
@@ -313,7 +317,9 @@ export interface SelfTest {
 }
 
 export interface SessionInfo {
-  readonly variant: 'simd';
+  readonly variant: Variant;
+  /** Why this variant and no other, a sentence. */
+  readonly variantReason: string;
   readonly deterministic: boolean;
   /** How many threads a run uses. */
   readonly threads: number;
@@ -353,7 +359,7 @@ export interface Session {
   /**
    * Run what the package's maker ran (inputs that a small generator gives) and compare the outputs' digests.
    * Answers passed: false when they differ or a run fails; throws UNSUPPORTED when the package has no golden
-   * outputs. Its runs queue like any other, and what is carried stays, unless one of them traps or is
+   * outputs, and where the session is not deterministic. Its runs queue like any other, and what is carried stays, unless one of them traps or is
    * stopped; they do not count in `info`.
    */
   selfTest(options?: SelfTestOptions): Promise<SelfTest>;

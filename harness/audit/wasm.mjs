@@ -1,6 +1,8 @@
 // The parts of a wasm file that say what it can reach. Bytes from anywhere: the engine validates first.
 // https://webassembly.github.io/spec/core/binary/modules.html
 
+import { allowRelaxedSimd } from '../runtimes.mjs';
+
 const [IMPORT, TABLE, MEMORY, START] = [2, 4, 5, 8];
 const KIND = { table: 1, memory: 2, global: 3 };
 
@@ -40,6 +42,7 @@ class Reader {
  *   memories: Limits[], tables: number, start: boolean, metered: boolean } | null} null: not a valid module
  */
 export function readWasm(bytes) {
+  allowRelaxedSimd();
   if (!WebAssembly.validate(bytes)) return null;
   const module = new WebAssembly.Module(bytes);
   const exports = WebAssembly.Module.exports(module);

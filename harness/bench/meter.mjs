@@ -1,4 +1,4 @@
-// What instruction limits, or memory hardening, cost: one warm run on such a runtime beside the plain one,
+// What instruction limits, memory hardening or another variant cost: one warm run on such a runtime beside the plain one,
 // in one process and in turns. The plain runtime is there twice: what the two differ by is noise.
 //
 //   node harness/bench/meter.mjs [--of NAME] [--chromium | --cpu] [--runs N] [MODEL.onnx ...]
@@ -14,6 +14,7 @@ import { pagesOf, readCertificate } from '../../web/certificate.js';
 import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
+import { allowRelaxedSimd } from '../runtimes.mjs';
 import { readModel } from './site.mjs';
 import { geometricMean, median, pairedRatio } from './stats.mjs';
 
@@ -30,6 +31,7 @@ const SUBJECTS = {
   hardened: { file: 'runtime-simd.wasm', every: 16 },
   'hardened-each': { file: 'runtime-simd.wasm', every: 1 },
   'hardened-never': { file: 'runtime-simd.wasm', every: 0 },
+  relaxed: { file: 'runtime-relaxed.wasm' },
   'metered-hardened': { file: 'runtime-simd.metered.wasm', every: 16 },
 };
 const built = (name) =>
@@ -94,6 +96,7 @@ function play({ peers, pack, pages, runs, warmMs, cpu }) {
 const percent = (/** @type {number} */ ratio) => `${((ratio - 1) * 100).toFixed(1)} %`;
 
 async function main() {
+  allowRelaxedSimd();
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

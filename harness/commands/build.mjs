@@ -37,6 +37,10 @@ export function configure(command) {
       '--origin <address>',
       'where the folder will be, https://example.org/: the policy in its header files names the very files (with --secure)',
     )
+    .option(
+      '--variant <name>',
+      'simd: no runtime with relaxed SIMD, so the same bits in every browser (also VARIANT)',
+    )
     .option('--demo', 'add the demo site')
     .option('--max-heap <MiB>', 'refuse models that need more memory (also MAX_HEAP_SIZE)')
     .option('-o, --output <dir>', 'folder to write', 'dist');
@@ -71,7 +75,7 @@ export async function run(_args, options, io) {
       'not in this version; browser is',
     );
   }
-  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
+  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap, VARIANT: options.variant });
   const version = signedVersion(options.signedVersion);
   const key = options.sign ? await readPrivateKey(options.sign, io.talk) : null;
   const secret = options.encrypt ? await readEncryptionKey(options.encrypt, io.talk) : null;
@@ -88,6 +92,7 @@ export async function run(_args, options, io) {
       optimize: Boolean(options.optimize),
       secure: Boolean(options.secure),
       hardened: config.MEMORY_HARDENING,
+      variant: config.VARIANT,
       demo: Boolean(options.demo),
       origin: originOf(options),
       maxHeapMB: config.MAX_HEAP_SIZE,

@@ -39,7 +39,10 @@ export function configure(command) {
       'with --repeat: output `out` of a run is input `in` of the next; repeat for each',
       collect,
     )
-    .option('--variant <name>', 'simd (relaxed is not in this version)', 'simd')
+    .option(
+      '--variant <name>',
+      'simd, or relaxed: faster, last bits depend on the processor (also VARIANT; default simd)',
+    )
     .option('--threads <n>', 'threads of a run, up to 16; the same bits for any number', '1')
     .option('--max-heap <MiB>', 'refuse a package that needs more memory (also MAX_HEAP_SIZE)')
     .option(
@@ -55,13 +58,14 @@ export async function run([file], options, io) {
   const threads = checkChoices(options);
   const repeat = wholeNumber(options.repeat, '--repeat', 1, 100000);
   const profile = options.profile === true || options.trace !== undefined;
-  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap });
+  const config = readConfig({ MAX_HEAP_SIZE: options.maxHeap, VARIANT: options.variant });
   const packageBytes = await readPackage(file, options.decrypt, io);
   const runner = await openRunner(options.runner, packageBytes, {
     where: file,
     maxHeapMB: config.MAX_HEAP_SIZE,
     hardened: config.MEMORY_HARDENING,
     threads,
+    variant: config.VARIANT,
   });
   try {
     const carry = parseCarry(options.carry ?? [], runner);
@@ -81,12 +85,6 @@ export async function run([file], options, io) {
 }
 
 function checkChoices(options) {
-  if (options.variant === 'relaxed') {
-    throw new WasmAIError('UNSUPPORTED', '--variant relaxed', 'not in this version; use simd');
-  }
-  if (options.variant !== 'simd') {
-    throw new WasmAIError('ARGUMENT', '--variant', `must be simd, not "${options.variant}"`);
-  }
   const threads = wholeNumber(options.threads, '--threads', 1, MAX_THREADS);
   if (threads > 1 && options.runner === 'native')
     throw new WasmAIError('UNSUPPORTED', `--threads ${threads}`, 'the native runner has one');

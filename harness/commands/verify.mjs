@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { WasmAIError } from '../../web/errors.js';
+import { variants } from '../../web/variants.js';
 import { readPlain } from '../encryption.mjs';
 import { isFolder, readBytes } from '../files.mjs';
 import { tableText } from '../io.mjs';
@@ -71,11 +72,11 @@ export async function run([given], options, io) {
 }
 
 /** A runner for as long as `work` takes. */
-async function withRunner(target, { runner: name, decrypt }, work) {
+async function withRunner(target, { runner: name, decrypt, variant }, work) {
   if (isFolder(target))
     throw new WasmAIError('ARGUMENT', target, 'this is a folder; name one of its packages');
   const bytes = await readPlain(target, decrypt);
-  const runner = await openRunner(name, bytes, { where: target });
+  const runner = await openRunner(name, bytes, { where: target, variant });
   try {
     return await work(runner, bytes);
   } finally {
@@ -93,7 +94,10 @@ const verifyGolden = (target, options, io) =>
 
 async function verifyReceipt(target, options, io) {
   const receipt = await readReceipt(options.receipt, await readBytes(options.receipt));
-  return withRunner(target, options, async (runner, bytes) => {
+  const { variant } = receipt.runtime;
+  if (!variants[variant].exact)
+    io.talk(`note: the receipt is of ${variant}, whose last bits depend on the processor`);
+  return withRunner(target, { ...options, variant }, async (runner, bytes) => {
     await checkReceiptPackage(receipt, target, bytes);
     const dims = receiptDims(receipt, runner.inputs);
     const feeds = await readInputs(options.input ?? [], runner.inputs, options, dims);

@@ -77,7 +77,7 @@ window.runner = {
  * @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options]
  */
 export async function openIn(engine, packageBytes, options = {}) {
-  const { where = 'package', maxHeapMB, hardened, threads = 1 } = options;
+  const { where = 'package', maxHeapMB, hardened, threads = 1, variant = 'simd' } = options;
   const folder = await mkdtemp(join(tmpdir(), 'wasm-ai-'));
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [() => rm(folder, { recursive: true, force: true })];
@@ -98,7 +98,8 @@ export async function openIn(engine, packageBytes, options = {}) {
     closers.push(() => browser.close());
     const page = await openPage(browser, server.url);
     const call = (method, ...args) => callPage(page, method, args, where);
-    let { inputs, outputs, info } = await call('open', { threads });
+    const deterministic = variant === 'simd';
+    let { inputs, outputs, info } = await call('open', { deterministic, threads });
     return {
       name: engine,
       inputs,

@@ -28,6 +28,7 @@ export const RUNNER_NAMES = Object.keys(RUNNERS);
  * @property {number} [maxHeapMB]
  * @property {boolean} [hardened]  memory hardening; native always has it
  * @property {number} [threads]   of a run; native has one
+ * @property {import('../../web/variants.js').VariantName} [variant]  of the runtime; default simd
  *
  * @param {string} name @param {Uint8Array} packageBytes @param {RunnerOptions} [options]
  */
@@ -38,5 +39,10 @@ export async function openRunner(name, packageBytes, options = {}) {
     throw new WasmAIError('ARGUMENT', `--runner ${name}`, `there is no such runner; ${hint}`);
   }
   const { open } = await RUNNERS[name]();
-  return open(packageBytes, options);
+  const runner = await open(packageBytes, options);
+  const { variant, variantReason } = runner.info;
+  const { variant: wanted = 'simd' } = options;
+  if (wanted === 'simd' || variant === wanted) return runner;
+  await runner.close();
+  throw new WasmAIError('UNSUPPORTED', `--variant ${wanted}`, `it is ${variant}: ${variantReason}`);
 }

@@ -38,7 +38,12 @@ export async function open(packageBytes, { where = 'package', maxHeapMB = 4096 }
       name: 'native',
       inputs: described.inputs,
       outputs: described.outputs,
-      info: { variant: 'native', threads: 1, memoryBytes: described.memory },
+      info: {
+        variant: 'native',
+        variantReason: 'this runner is compiled for the processor, with the kernels of simd',
+        threads: 1,
+        memoryBytes: described.memory,
+      },
       run: (feeds, options = {}) => run(folder, file, described, feeds, options, where, kept),
       close,
     };

@@ -2,14 +2,16 @@
 
 import { WasmAIError } from '../../web/errors.js';
 import { load, Tensor } from '../../web/wasmai.js';
+import { allowRelaxedSimd } from '../runtimes.mjs';
 
 /** @param {Uint8Array} packageBytes @param {import('./index.mjs').RunnerOptions} [options] */
-export async function open(
-  packageBytes,
-  { where = 'package', maxHeapMB, hardened, threads = 1 } = {},
-) {
-  const options = { isolation: /** @type {'none'} */ ('none'), maxHeapMB, hardened, threads };
-  const session = await load(packageBytes, options).catch((error) => {
+export async function open(packageBytes, options = {}) {
+  const { where = 'package', maxHeapMB, hardened, threads = 1, variant = 'simd' } = options;
+  if (variant !== 'simd') allowRelaxedSimd();
+  const deterministic = variant === 'simd';
+  const isolation = /** @type {const} */ ('none');
+  const asked = { isolation, deterministic, maxHeapMB, hardened, threads };
+  const session = await load(packageBytes, asked).catch((error) => {
     throw renamed(error, where);
   });
   return {

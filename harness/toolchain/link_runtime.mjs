@@ -5,6 +5,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { meteredFile, runtimeFile } from '../runtimes.mjs';
 import { cacheRoot, contentKey, makeOnce, projectDir } from './cache.mjs';
 import { runIn } from './env.mjs';
 import { meter } from './meter/index.mjs';
@@ -31,17 +32,16 @@ const moreFlags = ['-Wno-unused-function', '-Wno-unused-const-variable'];
  * @typedef {Record<'compile' | 'include' | 'link' | 'optimize' | 'check' | 'imports', string[]>} Recipe
  */
 
-/** Beside a runtime, the same with instruction limits. @param {string} file */
-export const meteredFile = (file) => file.replace(/\.wasm$/, '.metered.wasm');
-
 /**
- * A folder with runtime-simd.wasm and runtime-simd.metered.wasm, made once for the same archives and rows; null where there is
- * no toolchain or no built archive. Makes neither.
+ * A folder with the runtime of that name (simd: and the one with instruction limits), made once for the same archives and
+ * rows; null where there is no toolchain or no built archive. Makes neither.
  * @param {Uses} uses
+ * @param {import('../../web/variants.js').RuntimeName} [runtime]
  * @returns {Promise<string | null>} the path of the one without limits
  */
-export async function linkModelRuntime(uses) {
-  const recipeFile = path.join(projectDir, 'build/wasm/runtime-simd.link.json');
+export async function linkModelRuntime(uses, runtime = 'simd') {
+  const name = runtimeFile(runtime);
+  const recipeFile = path.join(projectDir, 'build/wasm', name.replace(/\.wasm$/, '.link.json'));
   const toolchain = fs.existsSync(recipeFile) ? toolchainAtHand() : null;
   if (!toolchain) return null;
   const recipeText = fs.readFileSync(recipeFile, 'utf8');
@@ -84,13 +84,13 @@ export async function linkModelRuntime(uses) {
     const [linker, ...linked] = recipe.link;
     const objects = sources.map((source) => `${path.basename(source, '.c')}.o`);
     await go([linker, ...objects, ...without.flatMap(wraps), ...linked], '-o', 'linked.wasm');
-    await go(recipe.optimize, 'linked.wasm', '-o', 'runtime-simd.wasm');
-    await go(['node', ...recipe.check], 'runtime-simd.wasm', ...recipe.imports);
-    const made = path.join(temporary, 'runtime-simd.wasm');
-    fs.writeFileSync(meteredFile(made), meter(fs.readFileSync(made)).bytes);
+    await go(recipe.optimize, 'linked.wasm', '-o', name);
+    await go(['node', ...recipe.check], name, ...recipe.imports);
+    const made = path.join(temporary, name);
+    if (runtime === 'simd') fs.writeFileSync(meteredFile(made), meter(fs.readFileSync(made)).bytes);
     for (const file of [...objects, 'linked.wasm']) fs.rmSync(path.join(temporary, file));
   });
-  return path.join(folder, 'runtime-simd.wasm');
+  return path.join(folder, name);
 }
 
 /**

@@ -103,7 +103,7 @@ const prepared = {};
 let site;
 
 before(async () => {
-  assets.runtimes.simd.url = pathToFileURL(METERED);
+  assets.runtimes.simd = { url: pathToFileURL(METERED), sha384: null };
   const files = {};
   for (const [name, { onnx, feeds, dims }] of present) {
     const home = join(realModelsFolder(), name);

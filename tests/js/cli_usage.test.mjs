@@ -89,7 +89,7 @@ test('bad input has code 1, one line, and writes nothing', async (t) => {
     [['build', '--secure', '--origin', 'https://example.org/;script-src *'], /--origin: must be/],
     [['build', '--origin', 'https://example.org/'], /only the policy of --secure names addresses/],
     [['run', model, '--input', 'zeros'], /this is an ONNX file; compile it first/],
-    [['run', out, '--variant', 'relaxed'], /UNSUPPORTED: --variant relaxed/],
+    [['run', out, '--variant', 'fast'], /ARGUMENT: --variant: must be relaxed or simd, not "fast"/],
     [['run', out, '--threads', '17'], /ARGUMENT: --threads: must be a whole number 1 to/],
     [['run', out, '--threads', '2', '--runner', 'native'], /UNSUPPORTED: --threads 2/],
     [['run', out, '--repeat', '0'], /ARGUMENT: --repeat: must be a whole number 1 to/],

@@ -33,10 +33,10 @@ test('no pointer and no live view leaves engine.js, but for helpers: it exports 
   const names = [...text('web/engine.js').matchAll(/^export (.*?)[({=]/gm)].map((row) => row[1]);
   assert.deepEqual(names.sort(), [
     'function beginEngine',
-    'function chooseVariant',
     'function compileRuntime',
     'function help',
     'function openEngine',
+    'function validates',
   ]);
 });
 

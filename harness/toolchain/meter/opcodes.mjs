@@ -2,8 +2,8 @@
 // takes and leaves. Anything else is refused by its number. Numbers and forms are those of
 // https://webassembly.github.io/spec/core/binary/instructions.html, with sign extension, saturating
 // conversion, bulk memory and 128-bit SIMD; atomics in modules of shared memory only, which are read, not
-// metered. Left out on purpose: tail calls, exceptions,
-// relaxed SIMD, references and tables (no runtime of ours has them; each would need its own thought).
+// metered. Left out on purpose: tail calls, exceptions, relaxed SIMD, references and tables (no runtime that is
+// metered has them; each would need its own thought).
 
 /** @typedef {{ name: string, form: string, takes: number, leaves: number }} Operation */
 

@@ -3,9 +3,11 @@
 // alone would not complain.
 
 import fs from 'node:fs';
+import { allowRelaxedSimd } from '../../runtimes.mjs';
 
 const [file, list] = process.argv.slice(2);
 const allowed = list ? fs.readFileSync(list, 'utf8').split('\n') : [];
+allowRelaxedSimd();
 const module = new WebAssembly.Module(fs.readFileSync(file));
 const names = WebAssembly.Module.imports(module).map((entry) => `${entry.module}.${entry.name}`);
 const extra = names.filter((name) => !allowed.includes(name));
