@@ -7,6 +7,7 @@ import { join, sep } from 'node:path';
 import express from 'express';
 import helmet from 'helmet';
 import { WasmAIError } from '../../web/errors.js';
+import { Compressed, mayBeCompressed } from './compress.mjs';
 import { bound, Clients, LIMITS, serverOptions } from './limits.mjs';
 import { headersOf, pagePolicyOf } from './policies.mjs';
 
@@ -35,6 +36,7 @@ export function readSite(folder) {
  */
 export function createApp(folder, { scheme = 'https', clients, onRequest = () => {} } = {}) {
   const root = realpathSync(folder);
+  const smaller = new Compressed();
   const app = express();
   app.disable('x-powered-by');
   // The policies are ours, by file; helmet adds the rest. No HSTS: it would hold for every port of localhost.
@@ -67,7 +69,7 @@ export function createApp(folder, { scheme = 'https', clients, onRequest = () =>
   });
 
   // Read at each request: cheap, and a rebuilt folder is served rightly at once.
-  app.use((request, response) => {
+  app.use(async (request, response) => {
     const path = plainPath(request.path);
     if (path === null) return refuse(response, 404, 'no such file');
     const site = readSite(root);
@@ -86,6 +88,16 @@ export function createApp(folder, { scheme = 'https', clients, onRequest = () =>
     const headers = headersOf(file, { workers: site.workers, frame: site.frame, pagePolicy });
     if (file !== path) headers['Cache-Control'] = 'no-cache'; // asked for by its plain name
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (mayBeCompressed(file)) response.setHeader('Vary', 'Accept-Encoding');
+    const encoding = request.headers.range
+      ? false
+      : request.acceptsEncodings('br') || request.acceptsEncodings('gzip');
+    const found = await smaller.of(real, encoding);
+    if (found) {
+      response.setHeader('Content-Encoding', String(encoding));
+      response.setHeader('ETag', found.etag);
+      return response.send(found.bytes); // or 304
+    }
     return response.sendFile(file, { root, dotfiles: 'deny', cacheControl: false }, (error) => {
       if (!error || response.headersSent) return;
       refuse(response, /** @type {any} */ (error).status === 403 ? 403 : 404, 'no such file');

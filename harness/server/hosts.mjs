@@ -2,6 +2,7 @@
 // `files` are the paths of a built folder; scripts and pages that are added to it
 // later are covered by suffix where the host's format can say so.
 import {
+  COMPRESSED,
   EVERY,
   HSTS,
   headersOf,
@@ -101,6 +102,8 @@ function nginx({ suffixes, special, other }) {
     '# A block of its own redirects: listen 80; return 308 https://$host$request_uri;',
     'index index.html;',
     'autoindex off;',
+    'gzip on; gzip_vary on; gzip_proxied any; gzip_comp_level 6; gzip_min_length 1024;',
+    `gzip_types ${COMPRESSED.filter((type) => type !== 'text/html').join(' ')};`,
     'location ~ /\\.(?!well-known/) { return 404; }',
     ...special.map(({ path, headers }) => `location = /${path} {\n${body(headers)}\n}`),
     ...suffixes.map(
@@ -135,6 +138,11 @@ function apache({ suffixes, special, other }) {
     'DirectoryIndex index.html',
     'Options -Indexes',
     'RedirectMatch 404 "/\\.(?!well-known/)"',
+    '<IfModule mod_deflate.c>',
+    '<IfModule mod_filter.c>',
+    `  AddOutputFilterByType DEFLATE ${COMPRESSED.join(' ')}`,
+    '</IfModule>',
+    '</IfModule>',
     section('.', other),
     ...suffixes.map(({ suffix, headers }) => section(`(?i)${escapeRegex(suffix)}$`, headers)),
     ...special.map(({ path, headers }) =>
@@ -166,6 +174,14 @@ function caddy({ suffixes, special, other }) {
     '# and it redirects http by itself. Rate limits need another module or a proxy in front.',
     '{$WASM_AI_SITE:localhost} {',
     '\troot * {$WASM_AI_ROOT:.}',
+    '\tencode {',
+    '\t\tzstd',
+    '\t\tgzip',
+    '\t\tminimum_length 1024',
+    '\t\tmatch {',
+    ...COMPRESSED.map((type) => `\t\t\theader Content-Type ${type}*`),
+    '\t\t}',
+    '\t}',
     '\t@hidden {',
     '\t\tpath */.*',
     '\t\tnot path /.well-known/*',

@@ -166,6 +166,15 @@ export const KINDS = [
   { name: 'other', suffix: [''], type: 'application/octet-stream', csp: NOTHING, headers: {} },
 ];
 
+/**
+ * What goes out compressed. Not packages: weights become 8 % smaller, for a second's work per 10 MB; nor
+ * pictures and sounds.
+ */
+export const COMPRESSED = [
+  ...['text/html', 'text/javascript', 'text/css', 'text/plain', 'image/svg+xml'],
+  ...['application/wasm', 'application/json', 'application/manifest+json'],
+];
+
 /** A name that changes with its content: name.0123456789ab.ext */
 export const HASHED = /\.[0-9a-f]{12}\.[a-z]+$/;
 

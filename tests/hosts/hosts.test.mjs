@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
+import { gunzipSync } from 'node:zlib';
 import expressServer from 'express';
 import { audit } from '../../harness/audit/index.mjs';
 import { buildDist } from '../../harness/dist.mjs';
@@ -164,6 +165,24 @@ for (const name of Object.keys(SERVERS)) {
     const worker = await get(server.port, `/${manifest.workers[0]}`);
     assert.equal(worker.headers['content-security-policy'], WORKER_POLICY);
     assert.match(worker.headers['cache-control'], /immutable/);
+  });
+
+  test(`${name}: scripts and wasm go out compressed, with the same headers; packages do not`, async (t) => {
+    const server = serverFor(t, name);
+    if (!server) return;
+    const [runtime] = Object.keys(manifest.files).filter((path) => /^runtime.*wasm$/.test(path));
+    const [{ file: pack }] = Object.values(manifest.packages);
+    const ask = { headers: { 'Accept-Encoding': 'gzip' } };
+    for (const file of [runtime, manifest.workers[0], 'wasmai.js', 'manifest.json', 'index.html']) {
+      const { headers, body } = await get(server.port, `/${file}`, ask);
+      assert.equal(headers['content-encoding'], 'gzip', file);
+      assert.match(headers.vary, /accept-encoding/i);
+      assert.deepEqual(gunzipSync(body), readFileSync(join(site, file)));
+      const { 'content-encoding': _, ...rest } = headers;
+      assert.deepEqual(seen(rest), lower(headersOf(file, policies)), file);
+    }
+    const { headers } = await get(server.port, `/${pack}`, ask);
+    assert.equal(headers['content-encoding'], undefined);
   });
 
   test(`${name}: nothing hidden, nothing outside, no list of files, no old TLS`, async (t) => {

@@ -47,7 +47,10 @@ http {
   },
 };
 
-const MODULES = ['mpm_event', 'authz_core', 'mime', 'dir', 'alias', 'headers', 'reqtimeout', 'ssl'];
+const MODULES = [
+  ...['mpm_event', 'authz_core', 'mime', 'dir', 'alias', 'headers', 'reqtimeout', 'ssl'],
+  ...['filter', 'deflate'],
+];
 
 const apache = {
   command: 'apache2',

@@ -143,6 +143,38 @@ test('an unchanged file is not sent twice', async () => {
   );
 });
 
+test('scripts and wasm go out as brotli or gzip, packages as they are', async () => {
+  const ask = async (path, encoding, more = {}) => {
+    const headers = encoding ? { 'Accept-Encoding': encoding, ...more } : more;
+    const response = await fetch(new URL(path, server.url), { headers });
+    return { response, bytes: Buffer.from(await response.arrayBuffer()) };
+  };
+  const real = readFileSync(join(dist, 'wasmai.js'));
+  const sizes = {};
+  for (const encoding of ['gzip, deflate, br', 'gzip', 'identity']) {
+    const { response, bytes } = await ask('wasmai.js', encoding);
+    const used = { 'gzip, deflate, br': 'br', gzip: 'gzip', identity: null }[encoding];
+    assert.equal(response.headers.get('content-encoding'), used);
+    assert.equal(response.headers.get('vary'), 'Accept-Encoding');
+    assert.equal(response.headers.get('content-type'), 'text/javascript; charset=utf-8');
+    assert.deepEqual(bytes, real); // fetch has decoded it
+    sizes[encoding] = Number(response.headers.get('content-length'));
+    const same = { 'Accept-Encoding': encoding, 'If-None-Match': response.headers.get('etag') };
+    assert.equal((await get('/wasmai.js', { headers: same })).status, 304);
+  }
+  assert.ok(sizes['gzip, deflate, br'] < sizes.gzip && sizes.gzip < sizes.identity / 2);
+  const part = await ask('wasmai.js', 'br', { Range: 'bytes=0-9' });
+  assert.equal(part.response.status, 206);
+  assert.deepEqual(part.bytes, real.subarray(0, 10));
+  const pack = await ask('models/stub.wai', 'br');
+  assert.equal(pack.response.headers.get('content-encoding'), null);
+  assert.equal((await ask('mine.js', 'br')).response.headers.get('content-encoding'), null); // tiny
+  // A file that was replaced.
+  const other = Buffer.from(`// ${'changed '.repeat(400)}`);
+  writeFileSync(join(dist, 'mine.js'), other);
+  assert.deepEqual((await ask('mine.js', 'br')).bytes, other);
+});
+
 test('broken requests end with an answer and the server goes on', async () => {
   const answer = await new Promise((resolve) => {
     const socket = connect(server.port, 'localhost', () => socket.write('GARBAGE\r\n\r\n'));
