@@ -151,6 +151,16 @@ static void plan_init(reduce_plan *plan, const wai_type *type, uint32_t axes) {
         }                                                                                          \
     }
 
+/* Four rows at once, in the order of one after the other: what is summed up stays in registers.
+ * Only for sums, of which global average pools are made. */
+static void four_rows(float *acc, const float *in, size_t stride, size_t count) {
+    const float *second = in + stride, *third = second + stride, *fourth = third + stride;
+    WAI_VECTOR_LOOP
+    for (size_t j = 0; j < count; j++) {
+        acc[j] = (((acc[j] + in[j]) + second[j]) + third[j]) + fourth[j];
+    }
+}
+
 #define SHIFT_sum
 #define SHIFT_abs
 #define SHIFT_square
@@ -174,21 +184,25 @@ typedef struct reduction {
     double (*merge)(double a, double b);
     void (*merge_rows)(double *total, const float *acc, size_t count);
     const struct reduction *shift; /* what is to be taken off before, or NULL */
+    void (*four_rows)(float *acc, const float *in, size_t stride, size_t count); /* or NULL */
 } reduction;
 
-#define ROW(name, first) {first, run_##name, rows_##name, merge_##name, merge_rows_##name, NULL}
+#define ROW(name, first)                                                                           \
+    {first, run_##name, rows_##name, merge_##name, merge_rows_##name, NULL, NULL}
+
+#define SUM_ROW {0.0f, run_sum, rows_sum, merge_sum, merge_rows_sum, NULL, four_rows}
 
 static const reduction maximum = ROW(max, -INFINITY);
 
-#define REDUCE_SUM         ROW(sum, 0.0f)
-#define REDUCE_MEAN        ROW(sum, 0.0f)
+#define REDUCE_SUM         SUM_ROW
+#define REDUCE_MEAN        SUM_ROW
 #define REDUCE_MAX         ROW(max, -INFINITY)
 #define REDUCE_MIN         ROW(min, INFINITY)
 #define REDUCE_PROD        ROW(prod, 1.0f)
 #define REDUCE_L1          ROW(abs, 0.0f)
 #define REDUCE_L2          ROW(square, 0.0f)
-#define REDUCE_LOG_SUM     ROW(sum, 0.0f)
-#define REDUCE_LOG_SUM_EXP {0.0f, run_exp, rows_exp, merge_exp, merge_rows_exp, &maximum}
+#define REDUCE_LOG_SUM     SUM_ROW
+#define REDUCE_LOG_SUM_EXP {0.0f, run_exp, rows_exp, merge_exp, merge_rows_exp, &maximum, NULL}
 #define REDUCE_SUM_SQUARE  ROW(square, 0.0f)
 
 /* A runtime linked for models has a shorter reduce.def on the include path, and
@@ -243,7 +257,14 @@ static void reduce_tile(const reduction *r, const reduce_plan *plan, const float
         for (size_t j = 0; j < columns; j++) {
             acc[j] = r->first;
         }
-        for (size_t k = 0; k < BLOCK_ROWS && done < plan->reduced.count; k++, done++) {
+        const size_t left = plan->reduced.count - done;
+        const size_t end = done + (left < BLOCK_ROWS ? left : BLOCK_ROWS);
+        for (; r->four_rows != NULL && plan->reduced.rank == 1 && end - done >= 4; done += 4) {
+            const size_t stride = plan->reduced.strides[0];
+            r->four_rows(acc, in + done * stride, stride, columns);
+            p.at = (done + 4) * stride;
+        }
+        for (; done < end; done++) {
             r->rows(acc, in + p.at, columns, shifts);
             advance(&plan->reduced, &p);
         }
