@@ -280,6 +280,20 @@ function bytesOf(slot, dims) {
   return dims.reduce((product, dim) => product * dim, dtypeOfName(slot.dtype).size);
 }
 
+/** Whether one worker can give another its memory by a port; only in WebKit it cannot. */
+export function canShareMemory() {
+  const { port1, port2 } = new MessageChannel();
+  try {
+    port1.postMessage(new WebAssembly.Memory({ initial: 0, maximum: 0, shared: true }));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    port1.close();
+    port2.close();
+  }
+}
+
 /** Whether it is for shared memory. @param {WebAssembly.Module} module */
 function hasThreads(module) {
   return WebAssembly.Module.exports(module).some(({ name }) => name === 'wai_glue_threads');

@@ -3,6 +3,7 @@
  * worth it and fits into memory when the package has said what it is.
  */
 import { PAGE_SIZE, pagesOf } from './certificate.js';
+import { canShareMemory } from './engine.js';
 import { WasmAIError } from './errors.js';
 import { inNode } from './sources.js';
 
@@ -10,7 +11,7 @@ import { inNode } from './sources.js';
 export const MAX_THREADS = 16;
 /** 'auto': beyond these, and for models below that, too little is gained (harness/bench/LOG.md). */
 const AUTO_THREADS = 4;
-const AUTO_FLOPS = 5e7;
+const AUTO_FLOPS = 1e8;
 
 /** @typedef {{ most: number, auto: boolean, why: string }} Allowed */
 /** @typedef {{ count: number, why: string }} Threads */
@@ -46,6 +47,8 @@ export function allowedThreads({ threads, isolation, encrypted, built, secure })
       'the page is not cross-origin isolated: serve it with Cross-Origin-Opener-Policy: same-origin ' +
         'and Cross-Origin-Embedder-Policy: require-corp',
     );
+  if (!inNode && !canShareMemory())
+    return one('in this browser no worker can give another its memory by a port');
   if (!auto) return { most: threads, auto, why: 'as asked for' };
   const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
   return { most: Math.min(cores, AUTO_THREADS), auto, why: `this machine has ${cores} cores` };

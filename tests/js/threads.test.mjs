@@ -43,7 +43,10 @@ test('the pool does every tile once, on 2, 4 and 16 threads, under ThreadSanitiz
       [4, 100],
       [16, 50],
     ]) {
-      const { stdout } = await run(program, [String(threads), String(jobs)]);
+      // What the sanitizer says is a failed assertion, too.
+      const { stdout } = await run(program, [String(threads), String(jobs)]).catch(
+        ({ message }) => ({ stdout: message }),
+      );
       assert.match(String(stdout), new RegExp(`^${jobs * 21} jobs on ${threads} threads`));
     }
   } finally {
@@ -95,6 +98,12 @@ for (const name of real) {
   });
 }
 
+test('hardening looks at what threads wrote', { skip }, async () => {
+  const session = await load(digits, { isolation: 'none', threads: 4, hardened: true });
+  for (let i = 0; i < 20; i++) assert.equal((await session.selfTest()).passed, true);
+  await session.close();
+});
+
 test('a session that is closed leaves no thread', { skip }, async () => {
   const before = threadCount();
   for (let i = 0; i < 5; i++) {
@@ -106,14 +115,18 @@ test('a session that is closed leaves no thread', { skip }, async () => {
   assert.ok(threadCount() <= before, `${threadCount()} threads, ${before} before`);
 });
 
-/** The engine, with one thread more that behaves so. @param {string} how */
-function openBeside(how) {
+/** The engine, with one thread more that behaves so. @param {import('node:test').TestContext} t @param {string} how */
+function openBeside(t, how) {
   const pages = Math.ceil(readCertificate(digits, 'digits').peakSize / PAGE_SIZE) + 1;
   /** @type {Worker[]} */
   const workers = [];
+  /** @type {string[]} */
+  const complaints = [];
   const helper = (/** @type {object} */ data) => {
     const code = new URL('./odd_thread.mjs', import.meta.url);
-    workers.push(new Worker(code, { workerData: { ...data, how } }));
+    const worker = new Worker(code, { workerData: { ...data, how } });
+    worker.on('error', ({ message }) => complaints.push(message));
+    workers.push(worker);
   };
   const engine = openEngine({
     runtime: readFileSync(RUNTIME),
@@ -127,24 +140,26 @@ function openBeside(how) {
     carry: /** @type {[number, number][]} */ ([]),
     fuel: 0,
   };
-  const end = () => Promise.all(workers.map((worker) => worker.terminate()));
-  return { answer: () => Array.from(new Float32Array(engine.run(request)[0].data)), end };
+  t.after(() => Promise.all(workers.map((worker) => worker.terminate())));
+  return {
+    answer: () => Array.from(new Float32Array(engine.run(request)[0].data)),
+    complaints,
+  };
 }
 
-test('a thread that never comes is not waited for', { skip }, async () => {
-  const { answer, end } = openBeside('absent');
+test('a thread that never comes is not waited for', { skip }, async (t) => {
+  const { answer } = openBeside(t, 'absent');
   const first = answer();
   await delay(300);
   for (let i = 0; i < 100; i++) assert.deepEqual(answer(), first);
-  await end();
 });
 
-test('a thread whose stack overflows traps, and the run with it', { skip }, async () => {
-  const well = openBeside('well');
+test('a thread whose stack overflows traps, and the run with it', { skip }, async (t) => {
+  const well = openBeside(t, 'well');
   await delay(300);
   for (let i = 0; i < 500; i++) well.answer();
-  await well.end();
-  const { answer, end } = openBeside('small stack');
+  assert.deepEqual(well.complaints, []);
+  const { answer, complaints } = openBeside(t, 'near its end');
   await delay(300); // until it is there
   assert.throws(
     () => {
@@ -153,7 +168,8 @@ test('a thread whose stack overflows traps, and the run with it', { skip }, asyn
     { code: 'TRAP', message: /unreachable/ },
   );
   assert.throws(answer, { code: 'STATE' });
-  await end();
+  await delay(100);
+  assert.match(complaints.join(), /a thread of the runtime stopped: unreachable/);
 });
 
 test('who gets one thread is told why', () => {

@@ -29,10 +29,11 @@ test('WebAssembly and wasm memory are known to web/engine.js only', () => {
   assert.ok(findings(['web/engine.js'], wasm).length > 5);
 });
 
-test('no pointer and no live view leaves engine.js, but for helpers: it exports four functions', () => {
+test('no pointer and no live view leaves engine.js, but for helpers: it exports six functions', () => {
   const names = [...text('web/engine.js').matchAll(/^export (.*?)[({=]/gm)].map((row) => row[1]);
   assert.deepEqual(names.sort(), [
     'function beginEngine',
+    'function canShareMemory',
     'function compileRuntime',
     'function help',
     'function openEngine',
