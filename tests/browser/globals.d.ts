@@ -16,7 +16,18 @@ declare const workers: Worker[];
 declare function x(...four: number[]): { x: Float32Array };
 declare function until(holds: () => boolean): Promise<void>;
 declare function reserved(): Promise<void>;
+// What threads.test.mjs puts there.
+declare function digit(seed: number): { image: Float32Array };
+declare function answers(
+  session: import('../../web/wasmai.d.ts').Session,
+  runs: number,
+): Promise<number[]>;
+declare function helpers(): Worker[];
 interface Window {
+  digit: typeof digit;
+  answers: typeof answers;
+  helpers: typeof helpers;
+  onRun?: () => void;
   violations: string[];
   workers: Worker[];
   trustedTypes: { createPolicy(name: string, rules: object): object };

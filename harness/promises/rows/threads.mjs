@@ -1,5 +1,6 @@
 // Several threads on one model: as far apart, as bounded and as right as one.
 const TEST = 'tests/js/threads.test.mjs';
+const BROWSER = 'tests/browser/threads.test.mjs';
 const BITS = 'Answers are the same bits, for the same fuel, in every engine.';
 const TOLD = 'who gets one thread is told why';
 
@@ -63,5 +64,14 @@ export default [
     replace: 'if (false)',
     test: TEST,
     fails: TOLD,
+  },
+  {
+    name: 'threads-end',
+    promise: 'No worker ever holds two models, and none outlives the last session for long.',
+    file: 'web/runners.js',
+    find: '      client.stop(error);\n      helpers.stop();\n    },\n    alive',
+    replace: '      client.stop(error);\n    },\n    alive',
+    test: BROWSER,
+    fails: 'a run that is stopped ends every thread, and the next has new ones (chromium)',
   },
 ];
