@@ -9,7 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BuildError, projectDir, step } from './cache.mjs';
 import { commandLine } from './env.mjs';
-import { ensureLibraries } from './libraries.mjs';
+import { ensureLibraries, ensureTiles } from './libraries.mjs';
 import { ensureToolchain, failSetup } from './setup.mjs';
 
 /** @typedef {import('./libraries.mjs').Variant} Variant */
@@ -41,6 +41,7 @@ export async function build(variants = /** @type {Variant[]} */ (Object.keys(bui
       dir,
       '-DCMAKE_BUILD_TYPE=',
       `-DWAI_LIBRARIES=${libraries}`,
+      ...(variant === 'wasm' ? [`-DWAI_TILES=${await ensureTiles(toolchain)}`] : []),
     ];
     const wanted = JSON.stringify([toolchain, cmd, args]);
     const note = path.join(dir, '.configured');

@@ -1,4 +1,4 @@
-// XNNPACK and nanopb for each variant, built once by xnnpack/CMakeLists.txt and kept in the cache.
+// XNNPACK and nanopb for each kind of build, and tiles/ for wasm, built once and kept in the cache.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -55,18 +55,39 @@ function recipeText(dir) {
  * @param {Variant} variant
  * @returns {Promise<string>} a folder with include/ and lib/
  */
-export async function ensureLibraries(toolchain, variant) {
-  const { configure, options } = settings[variant];
-  const key = contentKey(
-    recipeText(recipe),
-    sourcesKey(),
-    toolchain.id,
-    JSON.stringify(settings[variant]),
-    os.arch(),
-  );
-  return makeOnce(path.join(cacheRoot(), `xnnpack-${variant}-${key}`), async (temporary) => {
+export function ensureLibraries(toolchain, variant) {
+  return buildOnce(toolchain, {
+    name: `xnnpack-${variant}`,
+    folder: recipe,
+    about: `XNNPACK and nanopb: ${variant} (once, about a minute)`,
+    text: recipeText(recipe),
+    settings: settings[variant],
+  });
+}
+
+/** Kernels beyond XNNPACK's choice, for wasm. @param {Toolchain} toolchain @returns {Promise<string>} a folder with lib/ */
+export function ensureTiles(toolchain) {
+  const folder = path.join(toolchainDir, 'tiles');
+  return buildOnce(toolchain, {
+    name: 'tiles',
+    folder,
+    about: 'tiles of GEMM (once)',
+    text: recipeText(folder) + recipeText(path.join(recipe, 'shim')),
+    settings: settings.wasm,
+  });
+}
+
+/**
+ * @param {Toolchain} toolchain
+ * @param {{ name: string, folder: string, about: string, text: string,
+ *   settings: { configure: string[], options: string[] } }} what  text: all that decides what comes out
+ */
+async function buildOnce(toolchain, { name, folder, about, text, settings: how }) {
+  const { configure, options } = how;
+  const key = contentKey(text, sourcesKey(), toolchain.id, JSON.stringify(how), os.arch());
+  return makeOnce(path.join(cacheRoot(), `${name}-${key}`), async (temporary) => {
     const sources = await ensureSources();
-    step(`building XNNPACK and nanopb: ${variant} (once, about a minute)`);
+    step(`building ${about}`);
     const build = `${temporary}.build`;
     fs.rmSync(build, { recursive: true, force: true });
     /** @param {string} cmd @param {string[]} args */
@@ -75,7 +96,7 @@ export async function ensureLibraries(toolchain, variant) {
       return runLogged(line.file, line.args, {
         cwd: line.cwd,
         env: line.env,
-        label: `xnnpack ${variant}`,
+        label: name,
       });
     };
     try {
@@ -84,7 +105,7 @@ export async function ensureLibraries(toolchain, variant) {
         '-G',
         'Ninja',
         '-S',
-        recipe,
+        folder,
         '-B',
         build,
         '-DCMAKE_BUILD_TYPE=',
@@ -94,11 +115,9 @@ export async function ensureLibraries(toolchain, variant) {
       ]);
       await go('ninja', ['-j', String(os.availableParallelism()), '-C', build, 'install']);
     } catch (error) {
-      const log = `${cacheRoot()}/xnnpack-${variant}.log`;
+      const log = `${cacheRoot()}/${name}.log`;
       fs.writeFileSync(log, /** @type {{ log?: string }} */ (error).log ?? String(error));
-      throw new SetupError(
-        `XNNPACK (${variant}) did not build: the compiler's words are in ${log}.`,
-      );
+      throw new SetupError(`${name} did not build: the compiler's words are in ${log}.`);
     } finally {
       fs.rmSync(build, { recursive: true, force: true });
     }

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheRoot, contentKey, SetupError, step, together } from './cache.mjs';
 import { runIn } from './env.mjs';
 import { environmentDir, makeEnvironment, onPath } from './environment.mjs';
-import { ensureLibraries, variants } from './libraries.mjs';
+import { ensureLibraries, ensureTiles, variants } from './libraries.mjs';
 import { ensureSources } from './sources.mjs';
 
 /** @typedef {import('./env.mjs').Toolchain} Toolchain */
@@ -114,6 +114,7 @@ export async function onnxTestdata() {
 export async function setup() {
   const toolchain = await ensureToolchain();
   for (const variant of variants) await ensureLibraries(toolchain, variant);
+  await ensureTiles(toolchain);
   return toolchain;
 }
 
