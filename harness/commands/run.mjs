@@ -68,6 +68,8 @@ export async function run([file], options, io) {
     variant: config.VARIANT,
   });
   try {
+    const { threads: given, threadsReason } = runner.info;
+    if (given < threads) io.talk(`note: ${given} of ${threads} threads: ${threadsReason}`);
     const carry = parseCarry(options.carry ?? [], runner);
     const dims = parseDims(options.dim);
     const feeds = await readInputs(options.input ?? [], runner.inputs, options, dims);
