@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { runCampaign, writeReport } from '../campaign.mjs';
 import { realModelsFolder } from '../cases.mjs';
+import { readBytes } from '../files.mjs';
 import { tableText } from '../io.mjs';
 import { step } from '../toolchain/cache.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
@@ -52,6 +53,7 @@ npm run bench -- scaling [${Object.keys(AXES).join(' | ')}]   how latency and me
 npm run bench -- ${Object.keys(BENCHES).join(' | ')} [MODEL.onnx ...]
   --rounds N   open: rounds of fresh pages (${open.defaults.rounds}); recovery: lost runs of a kind (${recovery.defaults.rounds})
   --runs N     steady: runs of each peer (${steady.defaults.runs})
+npm run bench -- report [FILE.json ...]   figures of compare and scaling as one page, build/bench/report.html
 npm run bench -- nets [NAME ...]   the benchmark's own nets, into build/bench/nets (all seven; sizes as in resnet50-s160-b4)
   -o FILE      where the figures go as JSON (build/bench/NAME.json)
 `;
@@ -76,6 +78,7 @@ async function main() {
   const [name, ...paths] = positionals;
   if (values.help) return usage(0);
   if (name === 'nets') return makeNets(paths);
+  if (name === 'report') return joinReports(paths, values.output);
   const known = {
     ...BENCHES,
     compare: { defaults: comparison },
@@ -176,6 +179,18 @@ async function measureInPages(name, paths, options, output) {
   }
   await writeReport(output, report);
   process.stderr.write(`\nall figures: ${output}\n`);
+  return 0;
+}
+
+/** Reports of compare and scaling as one page. */
+async function joinReports(files, output = join(PROJECT, 'build', 'bench', 'report.html')) {
+  const names = files.length ? files : ['compare', 'scaling'].map((one) => join(PROJECT, 'build', 'bench', `${one}.json`)); // biome-ignore format: one thought
+  const reports = [];
+  for (const name of names) reports.push(JSON.parse(Buffer.from(await readBytes(name)).toString()));
+  const [first] = reports;
+  const all = (key) => reports.flatMap((report) => report[key] ?? []);
+  await writeHtml(output, { ...first, models: all('models'), scaling: all('scaling') });
+  process.stdout.write(`${output}\n`);
   return 0;
 }
 
