@@ -11,6 +11,7 @@ export const COMPILER_WASM = new URL('../build/wasm/compiler.wasm', import.meta.
  * @typedef {object} CompileRequest
  * @property {boolean} [optimize]
  * @property {'f16'} [quantize]
+ * @property {'auto' | 'off' | 2 | 4} [winograd]
  * @property {number} [maxIterations]  of loops of unknown length; absent: 32
  * @property {number} [maxMemory]  bytes; 0 or absent: the compiler's own limit
  * @property {Map<string, number | import('./dims.mjs').Range>} [dims]  ranges stay symbolic
@@ -202,10 +203,21 @@ function missing(name) {
   };
 }
 
+/** wai_winograd_choice by the names of the command. */
+export const WINOGRAD = new Map(
+  /** @type {['auto' | 'off' | 2 | 4, number][]} */ ([
+    ['auto', 0],
+    ['off', 1],
+    [2, 2],
+    [4, 4],
+  ]),
+);
+
 function requestText(request, copyIn) {
   const lines = [
     `optimize ${request.optimize ? 1 : 0}`,
     `quantize ${request.quantize === 'f16' ? 1 : 0}`,
+    `winograd ${WINOGRAD.get(request.winograd ?? 'auto')}`,
   ];
   if (request.maxMemory) lines.push(`max_memory ${request.maxMemory}`);
   if (request.maxIterations) lines.push(`max_iterations ${request.maxIterations}`);

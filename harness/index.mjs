@@ -1,7 +1,7 @@
 // @wasm-ai/cli as a module: `const { bytes, report } = await compile(onnxBytes)`.
 import { readCertificate } from '../web/certificate.js';
 import { closestName, WasmAIError } from '../web/errors.js';
-import { Compiler } from './compiler.mjs';
+import { Compiler, WINOGRAD } from './compiler.mjs';
 import { checkDims, dimMap } from './dims.mjs';
 import { measure } from './fuel.mjs';
 import { countOps } from './graph_text.mjs';
@@ -15,6 +15,8 @@ export { WasmAIError };
  * @property {boolean} [optimize]  all graph passes; default false
  * @property {boolean} [secure]    only what holds under every `--secure` rule of this version
  * @property {'f16'} [quantize]    round weights to float16: half the package, and that half more peak memory
+ * @property {'auto' | 'off' | 2 | 4} [winograd]  convolutions of 3x3 by Winograd's method, with optimize: where it
+ *   is faster (default), nowhere, or everywhere in tiles of 2x2 or 4x4
  * @property {Record<string, number | string>} [dims]  symbolic dims: name or `input[axis]` -> 8, or
  *   '1..8' to leave it open
  * @property {number} [maxHeapMB]  refuse a package whose peak memory is above
@@ -36,11 +38,20 @@ export { WasmAIError };
  * @property {{name: string, iterations: number}[]} loops  those that maxIterations bounds
  * @property {boolean} optimize
  * @property {'f16' | null} quantize
+ * @property {'auto' | 'off' | 2 | 4} winograd
  * @property {boolean} secure
  * @property {import('../web/wasmai.d.ts').Certificate} certificate
  */
 
-const KNOWN_OPTIONS = ['optimize', 'secure', 'quantize', 'dims', 'maxHeapMB', 'maxIterations'];
+const KNOWN_OPTIONS = [
+  'optimize',
+  'secure',
+  'quantize',
+  'winograd',
+  'dims',
+  'maxHeapMB',
+  'maxIterations',
+];
 const LATER_OPTIONS = ['calibrate'];
 /** Options of the command that have functions of their own here. */
 const ELSEWHERE = {
@@ -61,6 +72,7 @@ export async function compile(onnx, options = {}) {
   const outcome = compiler.compile(model, {
     optimize: Boolean(options.optimize),
     quantize: options.quantize,
+    winograd: options.winograd,
     maxIterations: options.maxIterations,
     maxMemory: options.maxHeapMB === undefined ? 0 : options.maxHeapMB * 1048576,
     dims,
@@ -106,6 +118,7 @@ function report(bytes, outcome, text, options) {
     loops: outcome.loops,
     optimize: Boolean(options.optimize),
     quantize: options.quantize ?? null,
+    winograd: options.winograd ?? 'auto',
     secure: Boolean(options.secure),
     certificate,
   };
@@ -131,6 +144,15 @@ function checkOptions(options) {
   }
   if (quantize !== undefined && quantize !== 'f16') {
     throw new WasmAIError('ARGUMENT', 'quantize', `must be f16, not ${JSON.stringify(quantize)}`);
+  }
+  const { winograd } = options;
+  if (winograd !== undefined && !WINOGRAD.has(winograd)) {
+    const names = [...WINOGRAD.keys()].join(', ');
+    throw new WasmAIError(
+      'ARGUMENT',
+      'winograd',
+      `must be one of ${names}, not ${JSON.stringify(winograd)}`,
+    );
   }
   const cap = options.maxHeapMB;
   if (cap !== undefined && !(Number.isInteger(cap) && cap >= 1 && cap <= 4096)) {

@@ -38,14 +38,17 @@ static wai_status make_graph(wai_graph *graph, wai_bytes onnx, const wai_compile
         return graph->status;
     }
     if (!wai_dynamic_asked(options) && graph->data_node_count == 0) {
-        return wai_front_rewrite(graph, options) == WAI_OK ? wai_front_pack(graph, options)
-                                                           : graph->status;
+        return wai_front_rewrite(graph, options) == WAI_OK &&
+                       wai_front_pack(graph, options) == WAI_OK
+                   ? wai_front_choose(graph, options)
+                   : graph->status;
     }
     const uint64_t param_count = graph->param_count;
     wai_graph_init(graph, graph->arena, graph->diag);
     wai_dynamic_make(graph, &model, options);
     graph->param_count = param_count;
-    return graph->status;
+    graph->winograd = options->winograd;
+    return graph->status == WAI_OK ? wai_front_choose(graph, options) : graph->status;
 }
 
 static uint64_t count_flops(const wai_graph *graph) {

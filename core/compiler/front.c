@@ -15,6 +15,7 @@ wai_status wai_front_import(wai_graph *graph, const wai_onnx_model *model,
     graph->fold = wai_fold_node;
     graph->round_weights = options->quantize == WAI_QUANTIZE_F16;
     graph->half_weights = graph->round_weights;
+    graph->winograd = options->winograd;
     wai_onnx_import(graph, model, options);
     show_stage(graph, options, "import");
     return wai_graph_check(graph);
@@ -41,9 +42,13 @@ static wai_status run_passes(wai_graph *graph, const wai_compile_options *option
 }
 
 wai_status wai_front_rewrite(wai_graph *graph, const wai_compile_options *options) {
-    return run_passes(graph, options, 0, wai_pass_count - 1);
+    return run_passes(graph, options, 0, wai_pass_count - 2);
 }
 
 wai_status wai_front_pack(wai_graph *graph, const wai_compile_options *options) {
+    return run_passes(graph, options, wai_pass_count - 2, wai_pass_count - 1);
+}
+
+wai_status wai_front_choose(wai_graph *graph, const wai_compile_options *options) {
     return run_passes(graph, options, wai_pass_count - 1, wai_pass_count);
 }

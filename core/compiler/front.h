@@ -12,5 +12,6 @@ wai_status wai_front_import(wai_graph *graph, const wai_onnx_model *model,
 /* All passes but the last, which packs weights; and that one. */
 wai_status wai_front_rewrite(wai_graph *graph, const wai_compile_options *options);
 wai_status wai_front_pack(wai_graph *graph, const wai_compile_options *options);
+wai_status wai_front_choose(wai_graph *graph, const wai_compile_options *options);
 
 #endif

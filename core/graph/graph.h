@@ -103,6 +103,7 @@ typedef struct wai_graph {
     uint64_t decisions;          /* hash of what constants decided about the
                                     structure: branches taken                  */
     bool round_weights;          /* weights become float16 (pass round_weights) */
+    uint32_t winograd;           /* a wai_winograd_choice (pass winograd)   */
     bool half_weights;           /* constants are stored as float16 where nothing is lost */
     /* Evaluate `node` (all inputs constant) and set data of its outputs.
      * NULL: no folding. WAI_ERR_UNSUPPORTED: leave the node as it is. */

@@ -42,6 +42,16 @@ typedef enum wai_quantize {
     WAI_QUANTIZE_F16 = 1
 } wai_quantize;
 
+/* How 3x3 convolutions of stride 1 are computed when optimize is set; in this header only.
+ * Winograd's method takes 2.25 (tiles of 2x2) or 4 (of 4x4) times fewer multiplications, and
+ * rounds otherwise, about as much as direct sums do. */
+typedef enum wai_winograd_choice {
+    WAI_WINOGRAD_AUTO = 0, /* each as is fastest              */
+    WAI_WINOGRAD_OFF = 1,  /* direct                          */
+    WAI_WINOGRAD_2 = 2,    /* all in tiles of 2x2             */
+    WAI_WINOGRAD_4 = 4     /* all in tiles of 4x4             */
+} wai_winograd_choice;
+
 typedef struct wai_compile_options {
     wai_limits limits; /* max_memory: refuse a package whose peak is above  */
     const wai_allocator *allocator;
@@ -51,6 +61,7 @@ typedef struct wai_compile_options {
     size_t binding_count;
     int optimize; /* 0: import, plan and write only; 1: all passes          */
     wai_quantize quantize;
+    wai_winograd_choice winograd;
     /* Iterations of a Loop whose count only a run knows, and that no constant
      * trip count bounds; 0: 32. At most 1024. A run that wants more fails with
      * LIMIT. */

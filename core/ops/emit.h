@@ -40,6 +40,16 @@ typedef struct wai_depthwise_params {
     float min, max; /* -inf, +inf: none */
 } wai_depthwise_params;
 
+/* ---- winograd ----------------------------------------------------------
+ * The conv2d of 3x3, stride 1, dilation 1 and one group by Winograd's method, in
+ * output tiles of tile x tile, 2 or 4 (winograd.h). in: x, and weights packed as
+ * conv2d's. Made by a pass. */
+typedef struct wai_winograd_params {
+    uint32_t tile, in_channels, out_channels;
+    uint32_t pad_top, pad_left, pad_bottom, pad_right;
+    float min, max; /* -inf, +inf: none */
+} wai_winograd_params;
+
 /* ---- fully_connected ---------------------------------------------------
  * y[..., O] = clamp(x[..., I] * transpose(w[O, I]) + bias[O])
  * w, bias: as in conv2d (packed: u8[n], no bias). x of rank >= 1. */

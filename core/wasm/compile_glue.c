@@ -5,6 +5,7 @@
  *
  *   optimize 0|1
  *   quantize 0|1                             a wai_quantize
+ *   winograd 0|1|2|4                         a wai_winograd_choice
  *   max_memory BYTES
  *   max_iterations N
  *   dim NAME MIN MAX                         NAME is percent-encoded
@@ -153,6 +154,10 @@ static bool read_line(request *r, char *line) {
         o->optimize = number(&line) != 0;
     } else if (strcmp(key, "quantize") == 0) {
         o->quantize = number(&line) != 0 ? WAI_QUANTIZE_F16 : WAI_QUANTIZE_NONE;
+    } else if (strcmp(key, "winograd") == 0) {
+        const uint64_t choice = number(&line);
+        o->winograd = choice == 1 || choice == 2 || choice == 4 ? (wai_winograd_choice)choice
+                                                                : WAI_WINOGRAD_AUTO;
     } else if (strcmp(key, "max_memory") == 0) {
         o->limits.max_memory = number(&line);
     } else if (strcmp(key, "max_iterations") == 0) {

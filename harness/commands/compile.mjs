@@ -42,6 +42,11 @@ export function configure(command) {
       '--quantize <type>',
       'f16: round weights to float16, half the package, more peak memory (int8 and int4 are not in this version)',
     )
+    .option(
+      '--winograd <tile>',
+      "3x3 convolutions by Winograd's method, with --optimize: auto (where it is faster), off, or 2 or 4 for all " +
+        'of them in tiles of that size; results differ in their last bits (default: auto)',
+    )
     .option('--calibrate <dir>', 'not in this version')
     .option('--sign <key>', 'sign the package (to OUT.wai.jws) with this private key, PEM')
     .option('--signed-version <N>', 'of the signature, only grows (default: the time)')
@@ -73,6 +78,7 @@ export async function run([model], options, io) {
       optimize: options.optimize,
       secure: options.secure,
       quantize: options.quantize,
+      winograd: /^[24]$/.test(options.winograd) ? Number(options.winograd) : options.winograd,
       dims,
       maxIterations,
       maxHeapMB: config.MAX_HEAP_SIZE,

@@ -2,7 +2,8 @@
  * The native command: what the wasm build does, on the host's own CPU, for
  * tests, sanitizers and fuzzing. Not installed; `wasm-ai` is for people.
  *
- *   wai compile IN.onnx OUT.wai [--optimize] [--quantize-f16] [--dim NAME=VALUE or MIN..MAX]...
+ *   wai compile IN.onnx OUT.wai [--optimize] [--quantize-f16] [--winograd-off] [--dim NAME=VALUE or
+ * MIN..MAX]...
  *                               [--max-memory BYTES] [--bind NAME DTYPE D0,D1,.. FILE]...
  *   wai info PKG.wai
  *   wai run PKG.wai [--input NAME=FILE]... [--output DIR] [--repeat N] [--carry IN OUT]...
@@ -148,6 +149,8 @@ static int parse_compile(compile_request *request, int argc, char **argv) {
             request->options.optimize = 1;
         } else if (strcmp(argv[i], "--quantize-f16") == 0) {
             request->options.quantize = WAI_QUANTIZE_F16;
+        } else if (strcmp(argv[i], "--winograd-off") == 0) {
+            request->options.winograd = WAI_WINOGRAD_OFF;
         } else if (strcmp(argv[i], "--dim") == 0 && i + 1 < argc) {
             code = parse_dim(request, argv[++i]);
         } else if (strcmp(argv[i], "--bind") == 0 && i + 4 < argc) {
