@@ -15,6 +15,7 @@ import { chromiumPath, launchChromium } from '../browsers/chromium.mjs';
 import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { allowRelaxedSimd } from '../runtimes.mjs';
+import { playIn } from './play.mjs';
 import { readModel } from './site.mjs';
 import { geometricMean, median, pairedRatio } from './stats.mjs';
 
@@ -36,62 +37,6 @@ const SUBJECTS = {
 };
 const built = (name) =>
   readFile(fileURLToPath(new URL(`../../build/wasm/${name}`, import.meta.url)));
-
-/**
- * Runs in Node and, as text, in a page. Times of each peer, in ms, the same count of each.
- * @param {{ peers: Record<string, { wasm: string, every?: number }>, pack: string, pages: number, runs: number, warmMs: number, cpu?: boolean }} what  bytes as base64
- */
-function play({ peers, pack, pages, runs, warmMs, cpu }) {
-  const spent = () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  };
-  const now = cpu ? spent : () => performance.now();
-  const bytesOf = (/** @type {string} */ text) =>
-    Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const bytes = bytesOf(pack);
-  const open = (/** @type {string} */ name) => {
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { wasm: text, every } = peers[name];
-    const module = new WebAssembly.Module(bytesOf(text));
-    const wasm = /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
-    const check = (/** @type {number} */ status) => {
-      if (status !== 0) throw new Error(`${name} answered status ${status}`);
-    };
-    wasm.wai_fuel_set?.(1n << 60n);
-    if (every !== undefined) check(wasm.wai_glue_harden(0x1f83d9ab, 0x5be0cd19, every));
-    const at = wasm.wai_glue_alloc(bytes.length);
-    new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
-    check(wasm.wai_glue_open(at, bytes.length));
-    const io = new Uint32Array(memory.buffer, wasm.wai_glue_io(), 33);
-    const input = new Float32Array(memory.buffer, io[15], io[16] / 4);
-    const values = input.map((_, i) => (i % 255) / 255);
-    return () => {
-      wasm.wai_fuel_set?.(1n << 60n);
-      input.set(values);
-      const start = now();
-      check(wasm.wai_glue_run());
-      if (every !== undefined) check(wasm.wai_glue_wipe());
-      return now() - start;
-    };
-  };
-  const names = Object.keys(peers);
-  const run = names.map(open);
-  for (const start = performance.now(); performance.now() - start < warmMs; )
-    for (const one of run) one();
-  // Long enough for the clock of a page.
-  const batch = Math.ceil(5 / Math.min(...run.map((one) => one())));
-  /** @type {number[][]} */
-  const times = names.map(() => []);
-  for (let i = 0; i < runs; i++)
-    for (let turn = 0; turn < names.length; turn++) {
-      const peer = (i + turn) % names.length;
-      let sum = 0;
-      for (let count = 0; count < batch; count++) sum += run[peer]();
-      times[peer].push(sum / batch);
-    }
-  return Object.fromEntries(names.map((name, i) => [name, times[i]]));
-}
 
 const percent = (/** @type {number} */ ratio) => `${((ratio - 1) * 100).toFixed(1)} %`;
 
@@ -126,14 +71,7 @@ async function main() {
       warmMs: 2000,
       cpu: Boolean(values.cpu),
     };
-    const page = await browser?.newPage();
-    const times = page
-      ? await page.evaluate(
-          ([source, how]) => new Function(`return (${source})(...arguments)`)(how),
-          /** @type {[string, any]} */ ([String(play), what]),
-        )
-      : play(what);
-    await page?.close();
+    const times = await playIn(browser, what);
     const ratio = median(times.subject) / median(times.plain);
     ratios.push(ratio);
     rows.push([

@@ -1,6 +1,7 @@
 // The benchmark's arithmetic, and the nets as other runtimes want them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { peakModule } from '../../harness/bench/peak.mjs';
 import { graphOf } from '../../harness/bench/peers/graph.mjs';
 import { checkPackages } from '../../harness/bench/peers/index.mjs';
 import { writeTfjs } from '../../harness/bench/peers/tfjs.mjs';
@@ -12,6 +13,7 @@ import {
   slope,
   summary,
 } from '../../harness/bench/stats.mjs';
+import { allowRelaxedSimd } from '../../harness/runtimes.mjs';
 import { addRelu, cli, FLOAT, onnxFile } from './cli_support.mjs';
 import { smallNet } from './small_net.mjs';
 
@@ -31,6 +33,20 @@ test('ratios are taken round by round: a machine that slows down between rounds 
   assert.deepEqual(roundRatios(theirs, ours), { middle: 2, low: 2, high: 2 });
   theirs[2] = [500, 500, 500];
   assert.deepEqual(roundRatios(theirs, ours), { middle: 2, low: 2, high: 5 });
+});
+
+test('the loop that measures the peak does what it counts', { skip: !allowRelaxedSimd() }, () => {
+  for (const relaxed of [false, true]) {
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(peakModule(relaxed)));
+    const { run } = /** @type {any} */ (exports);
+    const time = (/** @type {number} */ turns) => {
+      const start = performance.now();
+      run(turns);
+      return performance.now() - start;
+    };
+    time(1e6);
+    assert.ok(time(4e6) > 2 * time(1e4), 'more turns take longer');
+  }
 });
 
 test('means and slopes are of logarithms', () => {

@@ -65,6 +65,15 @@ export default [
     fails: 'relaxed SIMD and atomics are found: the reader knows deterministic instructions only',
   },
   {
+    name: 'golden-variant',
+    promise: SAME,
+    file: 'web/variants.js',
+    find: 'if (deterministic && !exact)',
+    replace: 'if (false)',
+    test: 'tests/js/variants.test.mjs',
+    fails: 'which variant, and why',
+  },
+  {
     name: 'golden-written',
     promise: GOLDEN,
     file: 'harness/index.mjs',
