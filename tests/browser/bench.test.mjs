@@ -25,7 +25,10 @@ test('a package alone: runs, a visit, its download', { skip }, async (t) => {
   assert.match(machine.browser, /^chromium \d/);
   const [{ steady, visits, mflop }] = models;
   const [{ threads, peers }] = steady;
-  assert.deepEqual([threads, peers.length, peers[0].times[0].length], [1, 1, 5]);
+  // The one that the browser chose, and where that is relaxed, the exact one besides.
+  const variants = peers.map(({ info }) => info.variant);
+  assert.ok(['simd', 'relaxed,simd'].includes(String(variants)), String(variants));
+  assert.deepEqual([threads, peers[0].times[0].length], [1, 5]);
   assert.ok(peers[0].times[0].every((time) => time > 0) && mflop > 4);
   const [{ cold, warm, download }] = visits[0].peers;
   assert.ok(cold[0].answerMs >= cold[0].createMs + cold[0].firstRunMs);
@@ -47,9 +50,11 @@ test('all peers agree on one net, and the report needs no other file', {
   const { code, out, err } = await cli('bench', net, ...FEW, '--visits', '0', '--against', against, '--report', html); // biome-ignore format: a command line
   assert.equal(code, 0, err);
   const [{ peers, notes }] = JSON.parse(out).models[0].steady;
-  assert.deepEqual([notes, peers.length], [[], 4]);
+  assert.deepEqual(notes, []);
+  const others = peers.map(({ id }) => id).filter((id) => !id.startsWith('wasmai'));
+  assert.deepEqual(others, against.split(','));
   for (const { label, relativeError } of peers) assert.ok(relativeError < 1e-6, label);
-  assert.equal(peers[3].info.accelerated, true);
+  assert.equal(peers.at(-1).info.accelerated, true);
   const text = readFileSync(html, 'utf8');
   assert.doesNotMatch(text, /<(?:script|link|img)[^>]+(?:src|href)=/);
   assert.match(text, /"label":"LiteRT\.js"/);
