@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "ops/sigmoid.h"
 #include "ops/vector.h"
 
 #define BLOCK WAI_RECURRENT_BLOCK
@@ -157,11 +156,13 @@ const wai_op wai_op_recurrent = {
 /* ---- activations -------------------------------------------------------- */
 
 struct xnn_f32_default_params;
+void xnn_f32_vsigmoid_ukernel__wasmsimd_rr2_p5_div_u16(size_t size, const float *in, float *out,
+                                                       const struct xnn_f32_default_params *params);
 void xnn_f32_vtanh_ukernel__wasmsimd_rational_9_8_div_u16(
     size_t size, const float *in, float *out, const struct xnn_f32_default_params *params);
 
 static void sigmoid(float *x, size_t count) {
-    wai_sigmoids(x, x, count);
+    xnn_f32_vsigmoid_ukernel__wasmsimd_rr2_p5_div_u16(count * sizeof(float), x, x, NULL);
 }
 
 static void hyperbolic(float *x, size_t count) {
