@@ -77,7 +77,7 @@ onEngines('a profiled run is the same run, step by step', async ({ browser }) =>
     return { plain: [...plain.data], got: [...Object.values(outputs)[0].data], profile };
   });
   assert.deepEqual(got, plain);
-  assert.ok(profile.steps.filter(({ op }) => op === 'conv2d').length >= 3);
+  assert.ok(profile.steps.filter(({ name }) => /Conv/.test(name)).length >= 3);
   for (const { name, ms, readBytes } of profile.steps)
     assert.ok(name.length > 0 && ms >= 0 && readBytes > 0);
   await close();

@@ -86,7 +86,7 @@ test('run --profile prints and --trace writes where the time went', { skip }, as
   const { code, out: stdout } = await cli(...args);
   assert.equal(code, 0);
   assert.match(stdout, /operator +steps +ms/);
-  assert.match(stdout, /conv2d +\/4\/Conv +\d/);
+  assert.match(stdout, /\d {2}\w+ +\/4\/Conv +\d/);
   const { traceEvents } = JSON.parse(readFileSync(trace, 'utf8'));
   const runs = traceEvents.filter(({ cat }) => cat === 'run');
   assert.deepEqual(

@@ -3,7 +3,8 @@ import { load, Tensor } from './wasmai.js';
 
 window.runJob = async ({ bytes, feeds }) => {
   try {
-    const session = await load(bytes);
+    // Bits are compared with those of Node.
+    const session = await load(bytes, { deterministic: true, threads: 1 });
     try {
       const tensors = feeds.map(([name, { dtype, data, dims }]) => [
         name,
