@@ -69,7 +69,7 @@ export async function startWorkerRunner(parts, signal, started, helpers = { stop
   const client = await (started ?? reserve.take({ place, variant, runtime }, signal));
   const opened = await client
     .during(signal, where, async () => {
-      const answer = await openIn(client, parts, helpers);
+      const answer = await openPatiently(client, parts, helpers);
       const inputs = checkSlots(answer.inputs, where);
       return { ...answer, inputs, outputs: checkSlots(answer.outputs, where) };
     })
@@ -112,6 +112,23 @@ async function letOthersRun() {
     else setTimeout(resolve);
   });
   turned = performance.now();
+}
+
+/** The memory of workers that have ended comes back when the browser gets to it. */
+const MEMORY_WAITS_MS = [50, 250];
+
+/** @param {WorkerClient} client @param {Parts} parts @param {Helpers} helpers */
+async function openPatiently(client, parts, helpers) {
+  for (const ms of MEMORY_WAITS_MS) {
+    try {
+      return await openIn(client, parts, helpers);
+    } catch (error) {
+      if (/** @type {WasmAIError} */ (error).code !== 'MEMORY') throw error;
+    }
+    helpers.stop();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+  return openIn(client, parts, helpers);
 }
 
 /**

@@ -165,6 +165,22 @@ onEngines('a worker that cannot open gives the package back for the next try', a
   assert.deepEqual(seen, ['MEMORY', 6]);
 });
 
+onEngines('memory that the browser has not got back yet is waited for', async (given) => {
+  const { page } = await watched(given.t, given.browser);
+  const seen = await page.evaluate(async () => {
+    window.onAsk = (message) => {
+      if (message.op !== 'open') return;
+      message.pages = 2 ** 20; // more than there is
+      window.onAsk = undefined;
+    };
+    const session = await wasmai.load('./models/stub.wai');
+    const { y } = await session.run(x(3, 0, 0, 0));
+    await session.close();
+    return { y: y.data[0], asked: workers[0].asked.join() };
+  });
+  assert.deepEqual(seen, { y: 6, asked: 'prepare,open,open,run' });
+});
+
 test('a stopped worker is gone with its thread', {
   skip: !existsSync('/proc/self/task'),
 }, async (t) => {
