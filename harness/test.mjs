@@ -2,6 +2,7 @@
 // The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { runWhole } from './run_whole.mjs';
 import { ensureOtherBrowsers } from './toolchain/browsers.mjs';
@@ -66,11 +67,16 @@ function files(dir, ending) {
 }
 
 const asan = 'build/native-asan';
+/** At a time; node's own number is one less, but browsers and servers are waited for most of the time. */
+const cores = os.availableParallelism();
+const several = `--test-concurrency=${Math.max(2, cores)}`;
+/** @param {...string} which */
+const ctest = (...which) => ['ctest', '--test-dir', asan, '-j', `${cores}`, ...which];
 /** @param {string} dir */
 const nodeSuite = (dir) => () => {
   const found = files(dir, '.test.mjs');
   return found.length
-    ? ['node', '--test', '--test-reporter=spec', '--test-force-exit', ...found]
+    ? ['node', '--test', '--test-reporter=spec', several, '--test-force-exit', ...found]
     : null;
 };
 
@@ -103,19 +109,14 @@ const suites = [
   },
   {
     name: 'unit',
-    command: () =>
-      files('tests/unit', '.c').length
-        ? ['ctest', '--test-dir', asan, '-V', '-LE', 'kernels']
-        : null,
+    command: () => (files('tests/unit', '.c').length ? ctest('-V', '-LE', 'kernels') : null),
     counts: cmocka,
     inside: true,
   },
   {
     name: 'kernels',
     command: () =>
-      files('tests/kernels', '.c').length
-        ? ['ctest', '--test-dir', asan, '--output-on-failure', '-L', 'kernels']
-        : null,
+      files('tests/kernels', '.c').length ? ctest('--output-on-failure', '-L', 'kernels') : null,
     counts: programs,
     inside: true,
   },
