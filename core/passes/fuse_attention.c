@@ -122,9 +122,9 @@ static bool read_heads(found *f, uint32_t which, uint32_t length, uint32_t size,
     *heads = (uint32_t)(count / one);
     const uint32_t dims[] = {f->batch, *heads, length, size};
     wai_view *view = &f->views[which];
-    wai_transpose_params p;
     *view = wai_view_of(value);
     if (turned) {
+        wai_transpose_params p;
         swap_last(value->type.rank, &p);
         wai_view_transpose(view, &p);
     }
@@ -200,7 +200,6 @@ static uint32_t columns_of(const wai_view *view, bool length_first) {
 static wai_value *emit_heads(wai_graph *graph, found *f, uint32_t which, uint32_t *column) {
     const wai_view *view = &f->views[which];
     wai_value *value = f->values[which];
-    const wai_type *type = &value->type;
     const uint32_t size = which == WAI_ATTENTION_V ? f->p.value_size : f->p.size;
     const uint32_t length = which == WAI_ATTENTION_Q ? f->queries : f->keys;
     const uint32_t heads = which == WAI_ATTENTION_Q ? f->p.heads : f->p.kv_heads;
@@ -221,9 +220,9 @@ static wai_value *emit_heads(wai_graph *graph, found *f, uint32_t which, uint32_
             return wai_emit_reshape(graph, view->base, 3, rows);
         }
     }
-    wai_transpose_params p;
-    swap_last(type->rank, &p);
     if (which == WAI_ATTENTION_K && f->turned) {
+        wai_transpose_params p;
+        swap_last(value->type.rank, &p);
         value = wai_emit_transpose(graph, value, p.perm);
     }
     return wai_emit_reshape(graph, value, 4, apart);
@@ -246,22 +245,24 @@ static wai_value *emit(wai_graph *graph, found *f) {
 
 /* ---- what reads it ------------------------------------------------------------------ */
 
-/* y as [batch, heads, queries, size]. */
-static wai_view view_of_result(const found *f, wai_value *y) {
-    const uint32_t lead = f->p.length_first ? f->queries : f->batch;
-    const uint32_t next = f->p.length_first ? f->batch : f->queries;
-    const uint32_t dims[] = {lead, next, f->p.heads, f->p.value_size};
-    static const wai_transpose_params batch_first = {{0, 2, 1, 3}}, length_first = {{1, 2, 0, 3}};
-    wai_view view = wai_view_whole(y);
-    (void)wai_view_reshape(&view, 4, dims);
-    wai_view_transpose(&view, f->p.length_first ? &length_first : &batch_first);
-    return view;
+/* y with its heads apart, and what makes that [batch, heads, queries, size]. */
+typedef struct parted {
+    uint32_t dims[4];
+    wai_transpose_params turn;
+} parted;
+
+static parted part_result(const found *f) {
+    const uint32_t heads = f->p.heads, size = f->p.value_size;
+    return f->p.length_first ? (parted){{f->queries, f->batch, heads, size}, {{1, 2, 0, 3}}}
+                             : (parted){{f->batch, f->queries, heads, size}, {{0, 2, 1, 3}}};
 }
 
 /* The last of the reshapes and transposes behind the product whose elements are in the
  * order of y, or NULL. */
-static wai_node *find_join(const found *f, wai_value *y) {
-    wai_view view = view_of_result(f, y);
+static wai_node *find_join(const found *f, wai_value *y, const parted *parted) {
+    wai_view view = wai_view_whole(y);
+    (void)wai_view_reshape(&view, 4, parted->dims);
+    wai_view_transpose(&view, &parted->turn);
     wai_node *found = NULL;
     bool fits = true;
     for (wai_node *node = f->last; node != NULL; node = wai_value_only_user(node->out[0])) {
@@ -282,19 +283,16 @@ static void replace(wai_graph *graph, const found *f, wai_value *y) {
     if (y == NULL) {
         return;
     }
-    wai_node *join = find_join(f, y);
+    const parted parted = part_result(f);
+    wai_node *join = find_join(f, y, &parted);
     if (join != NULL) {
         const wai_type *type = &join->out[0]->type;
         wai_pass_replace(graph, join, wai_emit_reshape(graph, y, type->rank, type->dims));
         return;
     }
-    static const uint32_t batch_first[] = {0, 2, 1, 3}, length_first[] = {1, 2, 0, 3};
     const wai_type *type = &f->last->out[0]->type;
-    const uint32_t lead = f->p.length_first ? f->queries : f->batch;
-    const uint32_t next = f->p.length_first ? f->batch : f->queries;
-    const uint32_t dims[] = {lead, next, f->p.heads, f->p.value_size};
-    y = wai_emit_reshape(graph, y, 4, dims);
-    y = wai_emit_transpose(graph, y, f->p.length_first ? length_first : batch_first);
+    y = wai_emit_reshape(graph, y, 4, parted.dims);
+    y = wai_emit_transpose(graph, y, parted.turn.perm);
     wai_pass_replace(graph, f->last, wai_emit_reshape(graph, y, type->rank, type->dims));
 }
 
