@@ -53,6 +53,16 @@ static inline void *buffer(size_t size) {
     return p;
 }
 
+/* Numbers from -1 to 1. */
+static inline wai_operand random_operand(uint32_t rank, const uint32_t *dims, bool constant) {
+    wai_operand o = {wai_type_make(WAI_F32, rank, dims), NULL, constant};
+    float *data = o.data = buffer(wai_type_size(&o.type));
+    for (size_t i = 0; i < wai_type_count(&o.type); i++) {
+        data[i] = (float)next(2001) / 1000.0f - 1.0f;
+    }
+    return o;
+}
+
 /* The next index of a walk over `type`, the last axis first. */
 static inline void next_index(const wai_type *type, uint32_t *at) {
     for (uint32_t axis = type->rank; axis-- > 0;) {

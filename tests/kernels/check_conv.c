@@ -13,18 +13,6 @@
 
 static unsigned packed_count, plain_count, numbers;
 
-static float next_float(void) {
-    return (float)next(2001) / 1000.0f - 1.0f;
-}
-
-static float *random_floats(size_t count) {
-    float *p = buffer(count * sizeof *p);
-    for (size_t i = 0; i < count; i++) {
-        p[i] = next_float();
-    }
-    return p;
-}
-
 /* ---- references ----------------------------------------------------------- */
 
 /*
@@ -220,11 +208,6 @@ static void check(subject *s) {
     check_packed(s);
     free(expected);
     free(s->out.data);
-}
-
-static wai_operand random_operand(uint32_t rank, const uint32_t *dims, bool constant) {
-    wai_type type = wai_type_make(WAI_F32, rank, dims);
-    return (wai_operand){type, random_floats(wai_type_count(&type)), constant};
 }
 
 /* Input and weights of these dims, and mostly a bias. */

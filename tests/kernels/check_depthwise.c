@@ -8,15 +8,6 @@
 
 #include <math.h>
 
-static wai_operand random_operand(uint32_t rank, const uint32_t *dims) {
-    wai_operand o = {.type = wai_type_make(WAI_F32, rank, dims)};
-    float *data = o.data = buffer(wai_type_size(&o.type));
-    for (size_t i = 0; i < wai_type_count(&o.type); i++) {
-        data[i] = (float)next(2001) / 1000.0f - 1.0f;
-    }
-    return o;
-}
-
 /* Output `at` (image, row, column, channel). */
 static double reference(const wai_depthwise_params *p, const wai_operand *in, const uint32_t *at) {
     const uint32_t *dims = in[0].type.dims;
@@ -81,8 +72,9 @@ static void check_random(void) {
     }
     const uint32_t dims[4] = {1 + next(2), 1 + next(9), 1 + next(next(2) ? 10 : 50),
                               4 * (1 + next(5))};
-    wai_operand in[2] = {random_operand(4, dims),
-                         random_operand(3, (uint32_t[]){dims[3] / 4, 1 + p.kernel * p.kernel, 4})};
+    wai_operand in[2] = {
+        random_operand(4, dims, false),
+        random_operand(3, (uint32_t[]){dims[3] / 4, 1 + p.kernel * p.kernel, 4}, true)};
     check(&p, in);
     free(in[0].data), free(in[1].data);
 }

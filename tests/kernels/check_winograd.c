@@ -16,15 +16,6 @@
  */
 #define TOLERANCE 1e-5
 
-static wai_operand random_operand(uint32_t rank, const uint32_t *dims, bool constant) {
-    wai_operand o = {wai_type_make(WAI_F32, rank, dims), NULL, constant};
-    float *data = o.data = buffer(wai_type_size(&o.type));
-    for (size_t i = 0; i < wai_type_count(&o.type); i++) {
-        data[i] = (float)next(2001) / 1000.0f - 1.0f;
-    }
-    return o;
-}
-
 /* Output `at` (image, row, column, channel). */
 static double reference(const wai_conv_params *p, const wai_operand *in, const uint32_t *at) {
     const uint32_t *dims = in[0].type.dims;

@@ -90,25 +90,27 @@ static inline wai_value *net_transpose(net *n, wai_value *x, const uint32_t *per
     return wai_emit_transpose(&n->graph, x, perm);
 }
 
+static inline wai_conv_params net_conv_params(uint32_t groups, uint32_t channels, uint32_t out,
+                                              uint32_t kernel, uint32_t stride) {
+    return (wai_conv_params){.groups = groups,
+                             .group_in = channels / groups,
+                             .group_out = out / groups,
+                             .kernel_h = kernel,
+                             .kernel_w = kernel,
+                             .stride_h = stride,
+                             .stride_w = stride,
+                             .dilation_h = 1,
+                             .dilation_w = 1,
+                             .min = -INFINITY,
+                             .max = INFINITY};
+}
+
 /* A convolution of x [N,C,H,W] as ONNX has it: transposes around. */
 static inline wai_value *net_conv(net *n, wai_value *x, uint32_t groups, uint32_t out,
                                   uint32_t kernel, uint32_t stride, uint32_t pad, bool bias) {
     uint32_t channels = x->type.dims[1];
-    wai_conv_params params = {.groups = groups,
-                              .group_in = channels / groups,
-                              .group_out = out / groups,
-                              .kernel_h = kernel,
-                              .kernel_w = kernel,
-                              .stride_h = stride,
-                              .stride_w = stride,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .pad_top = pad,
-                              .pad_left = pad,
-                              .pad_bottom = pad,
-                              .pad_right = pad,
-                              .min = -INFINITY,
-                              .max = INFINITY};
+    wai_conv_params params = net_conv_params(groups, channels, out, kernel, stride);
+    params.pad_top = params.pad_left = params.pad_bottom = params.pad_right = pad;
     float scale = 1.0f / (float)(kernel * kernel * (channels / groups));
     wai_value *in[3] = {
         wai_emit_channels_last(&n->graph, x),

@@ -5,21 +5,12 @@
 static wai_value *net_depthwise(net *n, wai_value *x, uint32_t kernel, uint32_t stride,
                                 uint32_t stride_w, uint32_t dilation) {
     const uint32_t channels = x->type.dims[3];
-    wai_conv_params params = {.groups = channels,
-                              .group_in = 1,
-                              .group_out = 1,
-                              .kernel_h = kernel,
-                              .kernel_w = kernel,
-                              .stride_h = stride,
-                              .stride_w = stride_w,
-                              .dilation_h = dilation,
-                              .dilation_w = dilation,
-                              .pad_top = 1,
-                              .pad_left = 2,
-                              .pad_bottom = 2,
-                              .pad_right = 1,
-                              .min = -0.5f,
-                              .max = INFINITY};
+    wai_conv_params params = net_conv_params(channels, channels, channels, kernel, stride);
+    params.stride_w = stride_w;
+    params.dilation_h = params.dilation_w = dilation;
+    params.pad_top = params.pad_right = 1;
+    params.pad_left = params.pad_bottom = 2;
+    params.min = -0.5f;
     wai_value *in[3] = {x, net_constant(n, NET_DIMS(channels, kernel, kernel, 1), 0.3f),
                         kernel == 3 ? net_constant(n, NET_DIMS(channels), 1) : NULL};
     return wai_emit(&n->graph, &wai_op_conv2d, &params, in, 3);
