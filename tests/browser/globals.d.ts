@@ -7,14 +7,15 @@ declare function caught(promise: Promise<unknown>): Promise<{
   where: string;
   message: string;
 }>;
-// What recovery.test.mjs puts there.
+// What watched.mjs puts there.
 interface Worker {
   asked: string[];
   ended: boolean;
 }
 declare const workers: Worker[];
-declare function x(...four: number[]): { x: Float32Array };
 declare function until(holds: () => boolean): Promise<void>;
+// What recovery.test.mjs puts there.
+declare function x(...four: number[]): { x: Float32Array };
 declare function reserved(): Promise<void>;
 // What threads.test.mjs puts there.
 declare function digit(seed: number): { image: Float32Array };
@@ -27,14 +28,15 @@ interface Window {
   digit: typeof digit;
   answers: typeof answers;
   helpers: typeof helpers;
-  onRun?: () => void;
   violations: string[];
   workers: Worker[];
   trustedTypes: { createPolicy(name: string, rules: object): object };
   x: typeof x;
   until: typeof until;
   reserved: typeof reserved;
+  /** Before a worker is asked, and behind that. */
   onAsk?: (message: { op: string; pages: number }) => void;
+  onAsked?: (message: { op: string }) => void;
   stopper: AbortController;
   running: ReturnType<typeof caught>;
   seen: { asked: string[]; sent: Uint8Array[]; received: Uint8Array[] };

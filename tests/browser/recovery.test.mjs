@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { busiestWorkerThread, renderers } from '../../harness/bench/threads.mjs';
 import { stubPackage, writeStubRuntime } from '../js/stub.mjs';
-import { launch, makeSite, onEngines, openPage } from './browser.mjs';
+import { launch, onEngines } from './browser.mjs';
+import { watched } from './watched.mjs';
 
 const folder = join(tmpdir(), `wasm-ai-recovery-${process.pid}`);
 let runtime;
@@ -18,39 +19,12 @@ before(async () => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A page that keeps a record of its workers. @param {any} t @param {any} browser */
-async function watched(t, browser, options = {}) {
-  const site = await makeSite({ runtime, models: [join(folder, 'stub.wai')], ...options });
-  t.after(() => site.close());
-  const opened = await openPage(browser, site);
-  t.after(() => opened.close());
-  await opened.page.evaluate(() => {
-    const Native = window.Worker;
-    window.workers = [];
-    window.Worker = class extends Native {
-      constructor(url, given) {
-        super(url, given);
-        Object.assign(this, { asked: [], ended: false });
-        window.workers.push(this);
-      }
-      postMessage(message, transfer) {
-        this.asked.push(message.op);
-        window.onAsk?.(message);
-        super.postMessage(message, transfer);
-      }
-      terminate() {
-        this.ended = true;
-        super.terminate();
-      }
-    };
+/** The page of watched.mjs with the stub, and what these tests ask of it. @param {any} t @param {any} browser */
+async function withStub(t, browser, options = {}) {
+  const given = { runtime, models: [join(folder, 'stub.wai')], ...options };
+  const seen = await watched(t, browser, given);
+  await seen.page.evaluate(() => {
     window.x = (...four) => ({ x: new Float32Array(four) });
-    window.until = async (holds) => {
-      const end = performance.now() + 20000;
-      while (!holds()) {
-        if (performance.now() > end) throw new Error(`never came: ${holds}`);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    };
     /** One is in reserve, and ready. */
     window.reserved = () =>
       until(() => {
@@ -58,11 +32,11 @@ async function watched(t, browser, options = {}) {
         return last?.asked.join() === 'prepare' && !last.ended;
       });
   });
-  return { site, ...opened };
+  return seen;
 }
 
 onEngines('the next run comes from the reserve, and no worker sees two models', async (given) => {
-  const { page, violations, complaints } = await watched(given.t, given.browser, { secure: true });
+  const { page, violations, complaints } = await withStub(given.t, given.browser, { secure: true });
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     const answers = [];
@@ -92,7 +66,7 @@ onEngines('the next run comes from the reserve, and no worker sees two models', 
 });
 
 onEngines('recovery needs no network: the server is gone after load', async (given) => {
-  const { site, page } = await watched(given.t, given.browser);
+  const { site, page } = await withStub(given.t, given.browser);
   await page.evaluate(async () => {
     window.session = await wasmai.load('./models/stub.wai');
     await window.session.run(x(1, 0, 0, 0));
@@ -112,7 +86,7 @@ onEngines('recovery needs no network: the server is gone after load', async (giv
 });
 
 onEngines('two that need a worker at once get two', async (given) => {
-  const { page } = await watched(given.t, given.browser);
+  const { page } = await withStub(given.t, given.browser);
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     await session.run(x(1, 0, 0, 0));
@@ -130,7 +104,7 @@ onEngines('two that need a worker at once get two', async (given) => {
 });
 
 onEngines('nothing outlives the last session for long, and two keep one reserve', async (given) => {
-  const { page } = await watched(given.t, given.browser);
+  const { page } = await withStub(given.t, given.browser);
   const seen = await page.evaluate(async () => {
     const alive = () => workers.filter(({ ended }) => !ended).length;
     const sessions = [];
@@ -147,7 +121,7 @@ onEngines('nothing outlives the last session for long, and two keep one reserve'
 });
 
 onEngines('a worker that cannot open gives the package back for the next try', async (given) => {
-  const { page } = await watched(given.t, given.browser);
+  const { page } = await withStub(given.t, given.browser);
   const seen = await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     await caught(session.run(x(-1, 0, 0, 0)));
@@ -166,7 +140,7 @@ onEngines('a worker that cannot open gives the package back for the next try', a
 });
 
 onEngines('memory that the browser has not got back yet is waited for', async (given) => {
-  const { page } = await watched(given.t, given.browser);
+  const { page } = await withStub(given.t, given.browser);
   const seen = await page.evaluate(async () => {
     window.onAsk = (message) => {
       if (message.op !== 'open') return;
@@ -186,7 +160,7 @@ test('a stopped worker is gone with its thread', {
 }, async (t) => {
   const browser = await launch();
   t.after(() => browser.close());
-  const { page } = await watched(t, browser);
+  const { page } = await withStub(t, browser);
   await page.evaluate(async () => {
     const session = await wasmai.load('./models/stub.wai');
     window.stopper = new AbortController();

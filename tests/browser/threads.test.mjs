@@ -8,7 +8,8 @@ import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { compile } from '../../harness/index.mjs';
 import { headersOf } from '../../harness/server/policies.mjs';
-import { elsewhere, makeSite, onEngines, openPage } from './browser.mjs';
+import { elsewhere, onEngines, openPage } from './browser.mjs';
+import { watched } from './watched.mjs';
 
 const folder = join(tmpdir(), `wasm-ai-threads-${process.pid}`);
 const model = join(folder, 'digits.wai');
@@ -23,58 +24,28 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const cannot = { webkit: 'no worker gives another its memory by a port there' };
 
-/** A page that keeps a record of its workers. @param {any} t @param {any} browser @param {object} [options] */
-async function watched(t, browser, options = {}) {
-  const site = await makeSite({ models: [model], ...options });
-  t.after(() => site.close());
-  const opened = await openPage(browser, site);
-  t.after(() => opened.close());
-  await opened.page.evaluate(watchWorkers);
-  return { site, ...opened };
-}
-
-function watchWorkers() {
-  const Native = window.Worker;
-  window.workers = [];
-  window.Worker = class extends Native {
-    constructor(url, given) {
-      super(url, given);
-      Object.assign(this, { asked: [], ended: false });
-      window.workers.push(this);
-    }
-    postMessage(message, transfer) {
-      this.asked.push(message.op);
-      super.postMessage(message, transfer);
-      if (message.op === 'run') window.onRun?.();
-    }
-    terminate() {
-      this.ended = true;
-      super.terminate();
-    }
-  };
-  window.digit = (seed) => ({
-    image: Float32Array.from({ length: 784 }, (_, i) => ((i * 31 + seed * 7) % 97) / 97),
+/** The page of watched.mjs with a model, and what these tests ask of it. @param {any} t @param {any} browser */
+async function withModel(t, browser, options = {}) {
+  const seen = await watched(t, browser, { models: [model], ...options });
+  await seen.page.evaluate(() => {
+    window.digit = (seed) => ({
+      image: Float32Array.from({ length: 784 }, (_, i) => ((i * 31 + seed * 7) % 97) / 97),
+    });
+    window.answers = async (session, runs) => {
+      const all = [];
+      for (let i = 0; i < runs; i++) all.push(...(await session.run(digit(i))).logits.data);
+      return all;
+    };
+    /** Threads that have begun their work. */
+    window.helpers = () => workers.filter(({ asked, ended }) => asked.join() === 'help' && !ended);
   });
-  window.answers = async (session, runs) => {
-    const all = [];
-    for (let i = 0; i < runs; i++) all.push(...(await session.run(digit(i))).logits.data);
-    return all;
-  };
-  /** Threads that have begun their work. */
-  window.helpers = () => workers.filter(({ asked, ended }) => asked.join() === 'help' && !ended);
-  window.until = async (holds) => {
-    const end = performance.now() + 60000;
-    while (!holds()) {
-      if (performance.now() > end) throw new Error(`never came: ${holds}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  };
+  return seen;
 }
 
 onEngines(
   'the same bits on 1, 2, 4 and 16 threads, hardened or not',
   async ({ browser, t }) => {
-    const { page, violations, complaints } = await watched(t, browser);
+    const { page, violations, complaints } = await withModel(t, browser);
     const seen = await page.evaluate(async () => {
       const rows = [];
       for (const [
@@ -121,7 +92,7 @@ onEngines(
 onEngines(
   'a run that is stopped ends every thread, and the next has new ones',
   async ({ browser, t }) => {
-    const { page } = await watched(t, browser);
+    const { page } = await withModel(t, browser);
     const seen = await page.evaluate(async () => {
       const session = await wasmai.load('./models/digits.wai', { threads: 3 });
       const right = await answers(session, 3);
@@ -130,8 +101,10 @@ onEngines(
       for (const how of ['signal', 'lost thread', 'lost at rest']) {
         const before = workers.filter(({ ended }) => !ended);
         const stop = new AbortController();
-        const act = () => {
-          window.onRun = undefined;
+        /** @param {{ op: string }} [asked] */
+        const act = (asked) => {
+          if (asked && asked.op !== 'run') return;
+          window.onAsked = undefined;
           if (how === 'signal') stop.abort();
           else
             helpers()
@@ -142,7 +115,7 @@ onEngines(
         let error = null;
         if (how === 'lost at rest') act();
         else {
-          window.onRun = act; // in the middle of the run
+          window.onAsked = act; // in the middle of the run
           error = await caught(session.run(digit(0), { signal: stop.signal }));
         }
         const again = await answers(session, 3);
@@ -173,7 +146,7 @@ onEngines(
 );
 
 onEngines('who gets one thread is told why', async ({ browser, engine, t }) => {
-  const { page, site } = await watched(t, browser);
+  const { page, site } = await withModel(t, browser);
   const asked = async ({ page }) =>
     page.evaluate(async () => {
       const rows = [];
@@ -206,7 +179,7 @@ onEngines('who gets one thread is told why', async ({ browser, engine, t }) => {
       assert.match(why, /not cross-origin isolated: serve it with Cross-Origin-Opener-Policy/);
     }
   });
-  const secure = await watched(t, browser, { secure: true });
+  const secure = await withModel(t, browser, { secure: true });
   for (const [threads, why] of await asked(secure)) {
     assert.equal(threads, 1);
     assert.match(why, /instruction limits/);
