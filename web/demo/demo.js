@@ -237,10 +237,10 @@ function showMemory() {
 
 function showInfo() {
   if (!session) return;
-  const { isolation, variant, threads, certificate } = session.info;
+  const { isolation, variant, threads, threadsReason, certificate } = session.info;
   for (const [id, text] of [
     ['chip-isolation', 'locked worker'],
-    ['chip-variant', `${variant}, 1 thread`],
+    ['chip-variant', `${variant}, ${threads} thread${threads === 1 ? '' : 's'}`],
   ]) {
     at(id).textContent = text;
     at(id).classList.remove('wait');
@@ -248,7 +248,7 @@ function showInfo() {
   const facts = {
     isolation: isolation === 'worker' ? 'locked worker' : isolation,
     variant,
-    threads: String(threads),
+    threads: `${threads}: ${threadsReason}`,
     package: kib(certificate.packageSize),
     parameters: certificate.paramCount.toLocaleString(),
     'work per run': `${(certificate.flopCount / 1e6).toFixed(1)} MFLOP in ${certificate.stepCount} steps`,
