@@ -8,7 +8,7 @@
  */
 
 import { PAGE_SIZE } from './certificate.js';
-import { codeOfStatus, WasmAIError } from './errors.js';
+import { BROWSER_MEMORY, codeOfStatus, WasmAIError } from './errors.js';
 import { metering, openBudget } from './fuel.js';
 import { runInSteps } from './profile.js';
 import { dtypeOfName, dtypeOfNumber, MAX_SLOTS } from './tensors.js';
@@ -359,7 +359,7 @@ function createMemory(pages, shared) {
   } catch (cause) {
     throw new WasmAIError(
       'MEMORY',
-      'WebAssembly.Memory',
+      BROWSER_MEMORY,
       `the browser did not give the ${(pages * PAGE_SIZE) / 1048576} MiB that ` +
         'the model needs: close other tabs or use a smaller model',
       { cause },

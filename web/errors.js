@@ -60,6 +60,9 @@ export function errorToData(error) {
   return { code: 'INTERNAL', where: 'worker', message: String(error) };
 }
 
+/** Where a MEMORY error is that may be none a moment later. */
+export const BROWSER_MEMORY = 'browser memory';
+
 const CODES = new Set([...STATUS_CODES, 'SIGNATURE', 'ABORTED', 'DEADLINE', 'FUEL', 'TRAP', 'CSP']);
 
 /** The worker is not trusted more than the wasm in it: its words are checked too.

@@ -6,7 +6,7 @@
 import { aboutOf, readCertificate } from './certificate.js';
 import { openEncrypted } from './encryption.js';
 import { openEngine } from './engine.js';
-import { errorFromData, WasmAIError } from './errors.js';
+import { BROWSER_MEMORY, errorFromData, WasmAIError } from './errors.js';
 import { nodeHelpers, startHelpers } from './helpers.js';
 import { checkProfile } from './profile.js';
 import { reserve } from './reserve.js';
@@ -123,7 +123,8 @@ async function openPatiently(client, parts, helpers) {
     try {
       return await openIn(client, parts, helpers);
     } catch (error) {
-      if (/** @type {WasmAIError} */ (error).code !== 'MEMORY') throw error;
+      // What the runtime lacks in its memory, no wait gives it.
+      if (/** @type {WasmAIError} */ (error).where !== BROWSER_MEMORY) throw error;
     }
     helpers.stop();
     await new Promise((resolve) => setTimeout(resolve, ms));

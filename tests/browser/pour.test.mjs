@@ -13,6 +13,7 @@ import { makeSite, onEngines, openPage } from './browser.mjs';
 
 const folder = join(tmpdir(), `wasm-ai-pour-${process.pid}`);
 const large = stubPackage({ extra: 5 * CHUNK + 100, peakSize: 4 << 20 });
+const poor = stubPackage({ mode: 10 });
 const head = Number(large.readBigUInt64LE(136));
 let site;
 let real;
@@ -20,7 +21,7 @@ let real;
 before(async () => {
   mkdirSync(folder, { recursive: true });
   const runtime = await writeStubRuntime(join(folder, 'runtime.wasm'));
-  site = await makeSite({ runtime, files: { 'large.wai': large } });
+  site = await makeSite({ runtime, files: { 'large.wai': large, 'poor.wai': poor } });
   const onnx = readFileSync(join(realModelsFolder(), 'squeezenet1.0-fp32-derived/model.onnx'));
   const path = join(folder, 'squeezenet.wai');
   writeFileSync(path, (await compile(onnx, { optimize: true })).bytes);
@@ -144,6 +145,20 @@ onEngines('a bad chunk ends the download before the model is opened', async ({ b
   const from = head + 2 * CHUNK;
   assert.match(error.message, new RegExp(`bytes ${from} to ${from + CHUNK - 1} differ`));
   assert.ok(ops.every(([op, at]) => op !== 'open' && !(at >= from)));
+  await close();
+});
+
+onEngines('what a model lacks in its memory is said at once, poured or not', async (given) => {
+  const { page, close } = await openPage(given.browser, site);
+  await page.evaluate(watchPouring);
+  for (const keepPackage of [true, false]) {
+    const { error, opened } = await page.evaluate(async (keepPackage) => {
+      window.poured = [];
+      const error = await caught(wasmai.load('./poor.wai', { keepPackage }));
+      return { error, opened: window.poured.filter(({ op }) => op === 'open').length };
+    }, keepPackage);
+    assert.deepEqual([error.code, error.where, opened], ['MEMORY', 'stub node', 1]);
+  }
   await close();
 });
 

@@ -2,7 +2,7 @@
 ;; floats. It misbehaves on demand, which a real runtime never does.
 ;;   first byte behind the head: 0 well, 1 trap in open, 2 refuse, 3 endless loop in open,
 ;;     4 input outside memory, 5 size outside memory, 6 name outside memory, 7 unknown dtype,
-;;     8 size unlike dims, 9 more dims than there can be
+;;     8 size unlike dims, 9 more dims than there can be, 10 too little memory
 ;;   x[0]: -1 trap, -2 endless loop, -3 fail with a diagnosis, -4 work for x[1] million turns,
 ;;     -5 answer with the count of runs of this instance, -6 answer with more than there is room for,
 ;;     -7 find damage when it wipes
@@ -51,6 +51,7 @@
     (if (i32.eq (local.get $mode) (i32.const 7)) (then (i32.store (i32.const 1044) (i32.const 99))))
     (if (i32.eq (local.get $mode) (i32.const 8)) (then (i32.store (i32.const 1088) (i32.const 8))))
     (if (i32.eq (local.get $mode) (i32.const 9)) (then (i32.store (i32.const 1048) (i32.const 9))))
+    (if (i32.eq (local.get $mode) (i32.const 10)) (then (return (i32.const 6))))
     (i32.const 0))
   (func (export "wai_glue_harden") (param i32 i32 i32) (result i32) (i32.const 0))
   (func (export "wai_glue_wipe") (result i32)
