@@ -74,14 +74,14 @@ export class Compressed {
     for (const [old, bytes] of this.#kept) {
       if (this.#size <= MOST_KEPT) break;
       this.#kept.delete(old);
-      this.#size -= (await bytes).length;
+      this.#size -= (await bytes.catch(() => [])).length; // who asked for it is told
     }
   }
 
   /** @param {string} key @param {Buffer} best */
   async #replace(key, best) {
     const quick = await this.#kept.get(key);
-    if (!quick) return;
+    if (!quick || !this.#kept.has(key)) return;
     this.#size += best.length - quick.length;
     this.#kept.set(key, Promise.resolve(best));
   }
