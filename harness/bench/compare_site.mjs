@@ -8,10 +8,10 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildDist } from '../dist.mjs';
-import { bytesOf } from '../dtypes.mjs';
 import { headersOf } from '../server/policies.mjs';
 import { compressed } from './compressed.mjs';
 import { moduleFolders, PEERS, peerFiles } from './peers/index.mjs';
+import { inputFiles } from './prepare.mjs';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 const COMPRESSIBLE = ['.js', '.mjs', '.wasm', '.json', '.html'];
@@ -147,12 +147,7 @@ async function collect({ name, onnx, pack, inputs }, peers, folder) {
     if (!path.startsWith('peer-'))
       put(path.replace(/\.js$/, '.html'), { bytes: pageOf(path) }, open);
   }
-  const slots = Object.entries(inputs).map(([slot, { dtype, dims, data }], i) => {
-    const file = `models/${name}.${i}.bin`;
-    put(file, { bytes: bytesOf(data) }, theirs);
-    return { name: slot, dtype, dims, file: `./${file}` };
-  });
-  put(`models/${name}.inputs.json`, { bytes: Buffer.from(JSON.stringify(slots)) }, theirs);
+  for (const [path, bytes] of inputFiles(name, inputs)) put(path, { bytes }, theirs);
   return files;
 }
 

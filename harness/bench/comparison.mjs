@@ -23,7 +23,7 @@ export function machineOf(browser, peers) {
   };
 }
 
-const machineText = ({ cpu, cores, load, browser, peers }) =>
+export const machineText = ({ cpu, cores, load, browser, peers }) =>
   [`${cpu}, ${cores} cores, load ${load.toFixed(1)}`, browser, ...peers].join(', ');
 
 /** Those that can have this model. */

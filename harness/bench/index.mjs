@@ -1,6 +1,5 @@
 // `npm run bench -- NAME [MODEL.onnx ...]`: measurements against a peer in one Chromium session.
 // Figures, never pass or fail: no test depends on them. README.md says what is measured.
-import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,14 +10,21 @@ import { readBytes } from '../files.mjs';
 import { tableText } from '../io.mjs';
 import { step } from '../toolchain/cache.mjs';
 import { ensureNodeModules } from '../toolchain/node_modules.mjs';
-import { compareAll, defaults as comparison, scaleAll } from './comparison.mjs';
+import {
+  compareAll,
+  defaults as comparison,
+  machineOf,
+  machineText,
+  scaleAll,
+} from './comparison.mjs';
 import { makeNet, NETS, NETS_FOLDER } from './nets.mjs';
 import * as open from './open.mjs';
-import { prepare } from './prepare.mjs';
+import { PEERS } from './peers/index.mjs';
+import { prepare, prepareFile } from './prepare.mjs';
 import * as recovery from './recovery.mjs';
 import { writeHtml } from './report.mjs';
 import { AXES, scalingDefaults } from './scaling.mjs';
-import { peerVersion, readModel, serveSite } from './site.mjs';
+import { PEER, serveSite } from './site.mjs';
 import * as steady from './steady.mjs';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -98,7 +104,11 @@ async function main() {
   const output = values.output ?? join(PROJECT, 'build', 'bench', `${name}.json`);
   if (name === 'compare') {
     options.threads = values.threads.split(',').map(Number);
+    if (!options.threads.every((count) => Number.isInteger(count) && count > 0))
+      return usage(2, `--threads ${values.threads} is no list of numbers`);
     if (values.against !== undefined) options.peers = values.against.split(',').filter(Boolean);
+    const unknown = options.peers.find((peer) => !Object.hasOwn(PEERS, peer));
+    if (unknown) return usage(2, `there is no peer ${unknown}`);
     return compareNets(paths, options, output);
   }
   if (name === 'scaling') return scaleNets(paths, options, output);
@@ -140,29 +150,20 @@ async function compareNets(names, options, output) {
 async function measureInPages(name, paths, options, output) {
   const bench = BENCHES[name];
   const models = [];
-  for (const path of paths.length ? paths : bench.models) models.push(await readModel(path));
+  for (const path of paths.length ? paths : bench.models) models.push(await prepareFile(path));
   const site = await serveSite(models, bench.dist);
   const browser = await launchChromium(chromiumPath());
   const report = {
     bench: name,
     date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      load: loadavg()[0],
-      node: process.version,
-      chromium: browser.version(),
-      peer: await peerVersion(),
-    },
+    machine: machineOf({ name: 'chromium', version: browser.version() }, [PEER]),
     options,
     download: site.download,
     models: /** @type {any[]} */ ([]),
   };
   const { machine, download } = report;
   process.stdout.write(
-    `${machine.cpu}, ${machine.cores} cores, load ${machine.load.toFixed(1)}, ` +
-      `Chromium ${machine.chromium}, ${machine.peer}\n` +
+    `${machineText(machine)}\n` +
       `download, gzip: ours ${download.ours.gzip} bytes, onnxruntime-web ${download.ort.gzip}\n`,
   );
   try {

@@ -16,7 +16,7 @@ import { realModelsFolder } from '../cases.mjs';
 import { tableText } from '../io.mjs';
 import { allowRelaxedSimd } from '../runtimes.mjs';
 import { playIn } from './play.mjs';
-import { readModel } from './site.mjs';
+import { prepareFile } from './prepare.mjs';
 import { geometricMean, median, pairedRatio } from './stats.mjs';
 
 const MODELS = [
@@ -61,7 +61,7 @@ async function main() {
   const rows = [['', 'plain ms', name, 'of medians', 'paired', 'of minima', 'noise']];
   const ratios = [];
   for (const path of positionals.length ? positionals : MODELS) {
-    const { name: model, pack } = await readModel(path);
+    const { name: model, pack } = await prepareFile(path);
     const pages = pagesOf(readCertificate(pack, model), 4096, model);
     const what = {
       peers,

@@ -2,14 +2,15 @@
 //
 //   node harness/bench/options.mjs [--runs N] [--variant relaxed] --with '{"winograd":"off"}' --with '{}' MODEL.onnx...
 //
-// Medians and minima, and their ratios to the first way's. Random numbers for the first input, one thread. Relaxed
-// needs Node's --experimental-wasm-relaxed-simd before Node 22.
+// Medians and minima, and their ratios to the first way's. Numbers from 0 to 1 for the first input, one thread.
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pagesOf, readCertificate } from '../../web/certificate.js';
 import { compile } from '../index.mjs';
 import { tableText } from '../io.mjs';
+import { allowRelaxedSimd, prebuiltRuntime } from '../runtimes.mjs';
+import { playIn } from './play.mjs';
 import { median } from './stats.mjs';
 
 const { values, positionals } = parseArgs({
@@ -20,50 +21,30 @@ const { values, positionals } = parseArgs({
     with: { type: 'string', multiple: true, default: ['{"winograd":"off"}', '{}'] },
   },
 });
-const runtime = new URL(`../../build/wasm/runtime-${values.variant}.wasm`, import.meta.url);
-const module = new WebAssembly.Module(await readFile(runtime));
+const file = prebuiltRuntime(
+  /** @type {import('../../web/variants.js').RuntimeName} */ (values.variant),
+);
+const wasm = (await readFile(file)).toString('base64');
+allowRelaxedSimd();
 
 /** @param {Uint8Array} onnx @param {string} way */
-async function open(onnx, way) {
-  const options = { optimize: true, ...JSON.parse(way) };
-  const { bytes, report } = await compile(onnx, options);
+async function make(onnx, way) {
+  const { bytes, report } = await compile(onnx, { optimize: true, ...JSON.parse(way) });
   const pages = pagesOf(readCertificate(bytes, way), 4096, way);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const wasm = /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
-  const check = (/** @type {number} */ status) => {
-    if (status !== 0) throw new Error(`${way}: status ${status}`);
-  };
-  const at = wasm.wai_glue_alloc(bytes.length);
-  new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
-  check(wasm.wai_glue_open(at, bytes.length));
-  // core/wasm/glue.c: address and bytes of the first input.
-  const [data, size] = new Uint32Array(memory.buffer, wasm.wai_glue_io(), 17).slice(15);
-  const input = new Float32Array(memory.buffer, data, size / 4);
-  const random = Float32Array.from(input, (_, i) => Math.abs(Math.sin(i * 12.9898)));
-  return {
-    report,
-    run() {
-      input.set(random);
-      const start = performance.now();
-      check(wasm.wai_glue_run());
-      return performance.now() - start;
-    },
-  };
+  return { report, peer: { wasm, pack: Buffer.from(bytes).toString('base64'), pages } };
 }
 
 for (const file of positionals) {
   const onnx = await readFile(file);
   const peers = [];
-  for (const way of values.with) peers.push(await open(onnx, way));
-  for (const start = performance.now(); performance.now() - start < 1500; )
-    for (const peer of peers) peer.run();
-  /** @type {number[][]} */
-  const times = peers.map(() => []);
-  for (let i = 0; i < Number(values.runs); i++)
-    for (let turn = 0; turn < peers.length; turn++) {
-      const peer = (i + turn) % peers.length;
-      times[peer].push(peers[peer].run());
-    }
+  for (const way of values.with) peers.push(await make(onnx, way));
+  const times = Object.values(
+    await playIn(null, {
+      peers: Object.fromEntries(peers.map(({ peer }, i) => [i, peer])),
+      runs: Number(values.runs),
+      warmMs: 1500,
+    }),
+  );
   const rows = [
     [
       `${basename(dirname(file))}/${basename(file)}`,

@@ -1,16 +1,16 @@
-// Runtimes beside each other on one package, in one process and in turns: in this one, or in a page.
+// Runtimes beside each other, or packages, in one process and in turns: in this one, or in a page.
 
 /**
  * Bytes as base64. `every`: hardened, with a look at the weights every so many runs (0: none). `turns`: no runtime but
- * a module of peak.mjs, and how many turns are one run.
- * @typedef {{ wasm: string, every?: number, turns?: number }} Peer
+ * a module of peak.mjs, and how many turns are one run. `pack`, `pages`: of its own.
+ * @typedef {{ wasm: string, every?: number, turns?: number, pack?: string, pages?: number }} Peer
  */
 
 /**
  * Times of each peer, in ms, the same count of each.
- * @param {{ peers: Record<string, Peer>, pack: string, pages: number, runs: number, warmMs: number, cpu?: boolean }} what
+ * @param {{ peers: Record<string, Peer>, pack?: string, pages?: number, runs: number, warmMs: number, cpu?: boolean }} what
  */
-function play({ peers, pack, pages, runs, warmMs, cpu }) {
+function play({ peers, runs, warmMs, cpu, ...shared }) {
   const spent = () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
@@ -18,9 +18,8 @@ function play({ peers, pack, pages, runs, warmMs, cpu }) {
   const now = cpu ? spent : () => performance.now();
   const bytesOf = (/** @type {string} */ text) =>
     Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const bytes = bytesOf(pack);
   const open = (/** @type {string} */ name) => {
-    const { wasm: text, every, turns } = peers[name];
+    const { wasm: text, every, turns, pack = '', pages = 0 } = { ...shared, ...peers[name] };
     const module = new WebAssembly.Module(bytesOf(text));
     if (turns !== undefined) {
       const { run } = /** @type {any} */ (new WebAssembly.Instance(module).exports);
@@ -30,6 +29,7 @@ function play({ peers, pack, pages, runs, warmMs, cpu }) {
         return now() - start;
       };
     }
+    const bytes = bytesOf(pack);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const wasm = /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
     const check = (/** @type {number} */ status) => {

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { readCertificate } from '../../web/certificate.js';
 import { load } from '../../web/wasmai.js';
 import { casesOf } from '../cases.mjs';
-import { elementCount } from '../dtypes.mjs';
+import { bytesOf, elementCount } from '../dtypes.mjs';
 import { readBytes, safeName } from '../files.mjs';
 import { compile } from '../index.mjs';
 import { random } from '../readers/index.mjs';
@@ -59,6 +59,23 @@ const numbersOf = (tensors) =>
   Object.fromEntries(
     Object.entries(tensors).map(([name, { data }]) => [name, Float32Array.from(data, Number)]),
   );
+
+/**
+ * Inputs as files for pages (page/inputs.js): what there is, and the bytes of each.
+ * @param {string} name @param {Prepared['inputs']} inputs @returns {[path: string, bytes: Uint8Array][]}
+ */
+export function inputFiles(name, inputs) {
+  const slots = Object.entries(inputs).map(([slot, { dtype, dims, data }], i) => ({
+    path: `models/${name}.${i}.bin`,
+    bytes: bytesOf(data),
+    slot: { name: slot, dtype, dims, file: `./models/${name}.${i}.bin` },
+  }));
+  const list = JSON.stringify(slots.map(({ slot }) => slot));
+  return [
+    [`models/${name}.inputs.json`, Buffer.from(list)],
+    ...slots.map(({ path, bytes }) => /** @type {[string, Uint8Array]} */ ([path, bytes])),
+  ];
+}
 
 /** Either. @param {string} what */
 export const prepare = (what) => (isNet(what) ? prepareNet(what) : prepareFile(what));

@@ -4,20 +4,17 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { load } from '../../web/wasmai.js';
-import { casesOf } from '../cases.mjs';
 import { buildDist } from '../dist.mjs';
-import { bytesOf, dtypeByName, elementCount } from '../dtypes.mjs';
-import { readBytes, safeName } from '../files.mjs';
-import { compile } from '../index.mjs';
 import { headersOf, LITERAL_POLICY, strictPolicy } from '../server/policies.mjs';
+import { peerFiles } from './peers/index.mjs';
+import { inputFiles } from './prepare.mjs';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
-const ORT_FILES = ['ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'];
-const ORT = fileURLToPath(new URL('./node_modules/onnxruntime-web/dist/', import.meta.url));
+/** Whom these pages know. */
+export const PEER = 'onnxruntime-web';
 
 /** The peer compiles wasm on its page, and so do we with `isolation: 'none'`. */
 const WASM_POLICY = LITERAL_POLICY.replace(
@@ -32,39 +29,7 @@ export const PAGES = {
   'strict.html': strictPolicy(),
 };
 
-/** @typedef {{ name: string, onnx: Uint8Array, pack: Uint8Array, inputs: Record<string, import('../dtypes.mjs').HostTensor>, inputsFrom: string }} Model */
-
-/** Compile one model and find inputs for it. @param {string} path @returns {Promise<Model>} */
-export async function readModel(path) {
-  const folder = dirname(path);
-  const file = basename(path).replace(/\.onnx$/i, '');
-  const name = safeName(file === 'model' ? basename(folder) : file);
-  const onnx = await readBytes(path);
-  const [first] = file === 'model' ? casesOf(folder) : [];
-  const { bytes: pack } = await compile(onnx, { optimize: true, dims: first?.dims });
-  if (first) {
-    return { name, onnx, pack, inputs: first.readInputs(), inputsFrom: `case ${first.name}` };
-  }
-  const session = await load(pack);
-  const inputs = Object.fromEntries(
-    session.inputs.map(({ name: slot, dtype, dims }) => [slot, randomTensor(dtype, [...dims])]),
-  );
-  await session.close();
-  return { name, onnx, pack, inputs, inputsFrom: 'seeded random' };
-}
-
-function randomTensor(dtype, dims) {
-  let state = 1;
-  const next = () => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return state / 2 ** 32;
-  };
-  const data = new (dtypeByName(dtype).array)(elementCount(dims));
-  const convert = typeof data[0] === 'bigint' ? BigInt : Number;
-  const isFloat = dtype.startsWith('float');
-  for (let i = 0; i < data.length; i++) data[i] = convert(isFloat ? next() : next() < 0.5 ? 0 : 1);
-  return { dtype, dims, data };
-}
+/** @typedef {import('./prepare.mjs').Prepared & { onnx: Uint8Array }} Model */
 
 /** @param {Model[]} models @param {{ secure?: boolean }} [dist] how our folder is built */
 export async function serveSite(models, { secure = false } = {}) {
@@ -76,7 +41,7 @@ export async function serveSite(models, { secure = false } = {}) {
   for (const name of [...Object.keys(manifest.files), 'manifest.json']) {
     files.set(name, { file: join(dist, name) });
   }
-  for (const name of ORT_FILES) files.set(`ort/${name}`, { file: join(ORT, name) });
+  for (const [name, file] of peerFiles(PEER)) files.set(name, { file });
   for (const name of Object.keys(PAGES)) files.set(name, { file: join(PAGE, 'page.html') });
   for (const name of ['page.js', 'inputs.js', 'recovery.js'])
     files.set(name, { file: join(PAGE, name) });
@@ -84,12 +49,7 @@ export async function serveSite(models, { secure = false } = {}) {
   for (const { name, onnx, pack, inputs } of models) {
     files.set(`models/${name}.onnx`, { bytes: onnx });
     files.set(`models/${name}.wai`, { bytes: pack });
-    const slots = Object.entries(inputs).map(([slot, { dtype, dims, data }], i) => {
-      const file = `models/${name}.${i}.bin`;
-      files.set(file, { bytes: bytesOf(data) });
-      return { name: slot, dtype, dims, file: `./${file}` };
-    });
-    files.set(`models/${name}.inputs.json`, { bytes: Buffer.from(JSON.stringify(slots)) });
+    for (const [path, bytes] of inputFiles(name, inputs)) files.set(path, { bytes });
   }
 
   const server = createServer((request, response) => {
@@ -118,13 +78,15 @@ export async function serveSite(models, { secure = false } = {}) {
 /** Bytes over the wire with gzip -9, by file. */
 async function downloadSizes(dist, manifest, models) {
   const gzipped = (bytes) => ({ bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
-  const read = async (folder, names) => {
+  /** @param {Iterable<[string, string]>} files */
+  const read = async (files) => {
     const sizes = {};
-    for (const name of names) sizes[name] = gzipped(await readFile(join(folder, name)));
+    for (const [name, file] of files) sizes[name] = gzipped(await readFile(file));
     return sizes;
   };
-  const ours = await read(dist, ['wasmai.js', ...manifest.workers, manifest.runtimes.simd]);
-  const ort = await read(ORT, ORT_FILES);
+  const names = ['wasmai.js', ...manifest.workers, manifest.runtimes.simd];
+  const ours = await read(names.map((name) => [name, join(dist, name)]));
+  const ort = await read(peerFiles(PEER));
   const total = (sizes) => Object.values(sizes).reduce((sum, { gzip }) => sum + gzip, 0);
   return {
     ours: { files: ours, gzip: total(ours) },
@@ -133,9 +95,4 @@ async function downloadSizes(dist, manifest, models) {
       models.map(({ name, onnx, pack }) => [name, { wai: gzipped(pack), onnx: gzipped(onnx) }]),
     ),
   };
-}
-
-export async function peerVersion() {
-  const text = await readFile(join(ORT, '..', 'package.json'), 'utf8');
-  return `onnxruntime-web ${JSON.parse(text).version}`;
 }
