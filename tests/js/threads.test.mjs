@@ -39,9 +39,9 @@ test('the pool does every tile once, on 2, 4 and 16 threads, under ThreadSanitiz
     const include = [`-I${file('core')}`, '-isystem', join(libraries, 'include')];
     await run('clang', [...flags, ...include, ...sources, '-o', program]);
     for (const [threads, jobs] of [
-      [2, 100],
-      [4, 100],
-      [16, 50],
+      [2, 200],
+      [4, 200],
+      [16, 100],
     ]) {
       // What the sanitizer says is a failed assertion, too.
       const { stdout } = await run(program, [String(threads), String(jobs)]).catch(

@@ -116,10 +116,9 @@ static double element(const problem *q, const wai_operand *o, uint32_t column, u
 }
 
 /* Where the element that spreads to key `key` of `at` is. */
-static size_t spread_at(const problem *q, const wai_type *type, place at, uint32_t key) {
+static size_t spread_at(const wai_type *type, place at, uint32_t key) {
     const uint32_t index[] = {at.b, at.h, at.s, key};
     size_t found = 0;
-    (void)q;
     for (uint32_t i = 0; i < type->rank; i++) {
         const uint32_t dim = type->dims[i];
         found = found * dim + (dim == 1 ? 0 : index[4 - type->rank + i]);
@@ -138,10 +137,10 @@ static double score(const problem *q, place at, uint32_t key) {
     sum *= (double)p->scale;
     const wai_operand *bias = &q->in[WAI_ATTENTION_BIAS], *mask = &q->in[WAI_ATTENTION_VISIBLE];
     if (bias->data != NULL) {
-        sum += (double)((float *)bias->data)[spread_at(q, &bias->type, at, key)];
+        sum += (double)((float *)bias->data)[spread_at(&bias->type, at, key)];
         sum = sum < -(double)FLT_MAX && isfinite(sum) ? -(double)FLT_MAX : sum; /* as in float */
     }
-    return mask->data != NULL && ((uint8_t *)mask->data)[spread_at(q, &mask->type, at, key)] == 0
+    return mask->data != NULL && ((uint8_t *)mask->data)[spread_at(&mask->type, at, key)] == 0
                ? (double)p->shut
                : sum;
 }

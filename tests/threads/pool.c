@@ -63,40 +63,72 @@ static void fill(const box *b) {
     }
 }
 
-#define BOX(...) fill(&(box){__VA_ARGS__})
-static void task_1d(void *a, size_t i) {
-    (void)a;
-    BOX({i}, {1, 1, 1, 1, 1, 1});
-}
-static void task_1d_tile_1d(void *a, size_t i, size_t n) {
-    (void)a;
-    BOX({i}, {n, 1, 1, 1, 1, 1});
-}
-static void task_1d_with_thread(void *a, size_t thread, size_t i) {
-    (void)a;
-    if (thread < pool.count) {
-        BOX({i}, {1, 1, 1, 1, 1, 1});
+/* A function of pthreadpool: its dims, the thread it names or 0, and what its task gets; `m` and
+ * `n` are sizes of tiles. */
+#define EXPAND(...) __VA_ARGS__
+#define KIND(name, thread, parameters, at, size, asked)                                            \
+    static void task_##name(void *argument, EXPAND parameters) {                                   \
+        (void)argument;                                                                            \
+        if ((thread) < pool.count) {                                                               \
+            fill(&(box){{EXPAND at}, {EXPAND size}});                                              \
+        }                                                                                          \
+    }                                                                                              \
+    static void run_##name(struct pthreadpool *p, const size_t *r, size_t m, size_t n) {           \
+        (void)m, (void)n;                                                                          \
+        pthreadpool_parallelize_##name(p, task_##name, NULL, EXPAND asked, 0);                     \
     }
-}
-static void task_2d_tile_2d(void *a, size_t i, size_t j, size_t m, size_t n) {
-    (void)a;
-    BOX({i, j}, {m, n, 1, 1, 1, 1});
-}
-static void task_3d_tile_2d(void *a, size_t i, size_t j, size_t k, size_t m, size_t n) {
-    (void)a;
-    BOX({i, j, k}, {1, m, n, 1, 1, 1});
-}
-static void task_4d_tile_2d(void *a, size_t i, size_t j, size_t k, size_t l, size_t m, size_t n) {
-    (void)a;
-    BOX({i, j, k, l}, {1, 1, m, n, 1, 1});
-}
-static void task_6d_tile_2d(void *a, size_t i, size_t j, size_t k, size_t l, size_t m, size_t n,
-                            size_t o, size_t p) {
-    (void)a;
-    BOX({i, j, k, l, m, n}, {1, 1, 1, 1, o, p});
-}
 
-/* ---- */
+KIND(1d, 0, (size_t i), (i), (1, 1, 1, 1, 1, 1), (r[0]))
+KIND(1d_with_thread, t, (size_t t, size_t i), (i), (1, 1, 1, 1, 1, 1), (r[0]))
+KIND(1d_tile_1d, 0, (size_t i, size_t a), (i), (a, 1, 1, 1, 1, 1), (r[0], m))
+KIND(2d, 0, (size_t i, size_t j), (i, j), (1, 1, 1, 1, 1, 1), (r[0], r[1]))
+KIND(2d_with_thread, t, (size_t t, size_t i, size_t j), (i, j), (1, 1, 1, 1, 1, 1), (r[0], r[1]))
+KIND(2d_tile_1d, 0, (size_t i, size_t j, size_t b), (i, j), (1, b, 1, 1, 1, 1), (r[0], r[1], m))
+KIND(2d_tile_2d, 0, (size_t i, size_t j, size_t a, size_t b), (i, j), (a, b, 1, 1, 1, 1),
+     (r[0], r[1], m, n))
+KIND(3d, 0, (size_t i, size_t j, size_t k), (i, j, k), (1, 1, 1, 1, 1, 1), (r[0], r[1], r[2]))
+KIND(3d_tile_1d, 0, (size_t i, size_t j, size_t k, size_t c), (i, j, k), (1, 1, c, 1, 1, 1),
+     (r[0], r[1], r[2], m))
+KIND(3d_tile_1d_with_thread, t, (size_t t, size_t i, size_t j, size_t k, size_t c), (i, j, k),
+     (1, 1, c, 1, 1, 1), (r[0], r[1], r[2], m))
+KIND(3d_tile_2d, 0, (size_t i, size_t j, size_t k, size_t b, size_t c), (i, j, k),
+     (1, b, c, 1, 1, 1), (r[0], r[1], r[2], m, n))
+KIND(4d, 0, (size_t i, size_t j, size_t k, size_t l), (i, j, k, l), (1, 1, 1, 1, 1, 1),
+     (r[0], r[1], r[2], r[3]))
+KIND(4d_tile_2d, 0, (size_t i, size_t j, size_t k, size_t l, size_t c, size_t d), (i, j, k, l),
+     (1, 1, c, d, 1, 1), (r[0], r[1], r[2], r[3], m, n))
+KIND(5d, 0, (size_t i, size_t j, size_t k, size_t l, size_t o), (i, j, k, l, o), (1, 1, 1, 1, 1, 1),
+     (r[0], r[1], r[2], r[3], r[4]))
+KIND(5d_tile_2d, 0, (size_t i, size_t j, size_t k, size_t l, size_t o, size_t d, size_t e),
+     (i, j, k, l, o), (1, 1, 1, d, e, 1), (r[0], r[1], r[2], r[3], r[4], m, n))
+KIND(6d_tile_2d, 0,
+     (size_t i, size_t j, size_t k, size_t l, size_t o, size_t q, size_t e, size_t f),
+     (i, j, k, l, o, q), (1, 1, 1, 1, e, f), (r[0], r[1], r[2], r[3], r[4], r[5], m, n))
+
+#define ROW(dims, name) {#name, dims, run_##name}
+static const struct {
+    const char *name;
+    int dims;
+    void (*run)(struct pthreadpool *p, const size_t *r, size_t m, size_t n);
+} kinds[] = {ROW(1, 1d),
+             ROW(1, 1d_with_thread),
+             ROW(1, 1d_tile_1d),
+             ROW(2, 2d),
+             ROW(2, 2d_with_thread),
+             ROW(2, 2d_tile_1d),
+             ROW(2, 2d_tile_2d),
+             ROW(3, 3d),
+             ROW(3, 3d_tile_1d),
+             ROW(3, 3d_tile_1d_with_thread),
+             ROW(3, 3d_tile_2d),
+             ROW(4, 4d),
+             ROW(4, 4d_tile_2d),
+             ROW(5, 5d),
+             ROW(5, 5d_tile_2d),
+             ROW(6, 6d_tile_2d)};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+/* ---- every tile once ---- */
 
 static uint32_t seed = 1;
 static size_t draw(size_t below) {
@@ -104,49 +136,21 @@ static size_t draw(size_t below) {
     return (seed >> 8) % below;
 }
 
-static void run(int kind, struct pthreadpool *p, const size_t *r, size_t m, size_t n) {
-    switch (kind) {
-    case 0:
-        pthreadpool_parallelize_1d(p, task_1d, NULL, r[0], 0);
-        break;
-    case 1:
-        pthreadpool_parallelize_1d_tile_1d(p, task_1d_tile_1d, NULL, r[0], m, 0);
-        break;
-    case 2:
-        pthreadpool_parallelize_1d_with_thread(p, task_1d_with_thread, NULL, r[0], 0);
-        break;
-    case 3:
-        pthreadpool_parallelize_2d_tile_2d(p, task_2d_tile_2d, NULL, r[0], r[1], m, n, 0);
-        break;
-    case 4:
-        pthreadpool_parallelize_3d_tile_2d(p, task_3d_tile_2d, NULL, r[0], r[1], r[2], m, n, 0);
-        break;
-    case 5:
-        pthreadpool_parallelize_4d_tile_2d(p, task_4d_tile_2d, NULL, r[0], r[1], r[2], r[3], m, n,
-                                           0);
-        break;
-    default:
-        pthreadpool_parallelize_6d_tile_2d(p, task_6d_tile_2d, NULL, r[0], r[1], r[2], r[3], r[4],
-                                           r[5], m, n, 0);
-    }
-}
-
 static int check(int kind, int job) {
-    static const int dims[] = {1, 1, 1, 2, 3, 4, 6};
     for (int d = 0; d < 6; d++) {
-        ranges[d] = d < dims[kind] ? draw(SIDE + 1) : 1;
+        ranges[d] = d < kinds[kind].dims ? draw(SIDE + 1) : 1;
     }
     const size_t m = 1 + draw(SIDE + 2), n = 1 + draw(SIDE + 2);
     memset(cells, 0, sizeof cells);
-    run(kind, job % 16 != 0 ? &pool : NULL, ranges, m, n);
+    kinds[kind].run(job % 15 != 0 ? &pool : NULL, ranges, m, n);
     for (int c = 0; c < CELLS; c++) {
         int inside = 1;
         for (int d = 5, rest = c; d >= 0; rest /= SIDE, d--) {
             inside = inside && (size_t)(rest % SIDE) < ranges[d];
         }
         if (cells[c] != inside) {
-            printf("job %d, kind %d: cell %d came %d times, not %d\n", job, kind, c, cells[c],
-                   inside);
+            printf("job %d, %s: cell %d came %d times, not %d\n", job, kinds[kind].name, c,
+                   cells[c], inside);
             return 1;
         }
     }
@@ -169,7 +173,7 @@ int main(int argc, char **argv) {
         }
     }
     for (int job = 0; job < jobs; job++) {
-        if (check(job % 7, job) != 0) {
+        if (check(job % KINDS, job) != 0) {
             return 1;
         }
     }
