@@ -105,6 +105,8 @@ for (const secure of [false, true]) {
       );
       await buttons.nth(3).click();
       await answers(page, 3);
+      const why = secure ? 'instruction limits' : '\\d+ cores|\\d million operations are too few';
+      assert.match((await page.textContent('#facts')) ?? '', new RegExp(`threads1: .*(${why})`));
     });
   });
 }
