@@ -14,7 +14,7 @@ import { PAGE_SIZE, readCertificate } from '../../web/certificate.js';
 import { openEngine } from '../../web/engine.js';
 import { allowedThreads, threadsOf } from '../../web/threads.js';
 import { load, Tensor } from '../../web/wasmai.js';
-import { noCompiler as skip } from './cli_support.mjs';
+import { FLOAT, onnxFile, noCompiler as skip } from './cli_support.mjs';
 
 const file = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const RUNTIME = file('build/wasm/runtime-simd.threads.wasm');
@@ -97,6 +97,28 @@ for (const name of real) {
     }
   });
 }
+
+test('products of rows: the same bits on 1, 2, 3, 4 and 16 threads', { skip }, async () => {
+  const [rows, depth, columns] = [130, 500, 301];
+  const weights = Array.from({ length: depth * columns }, (_, i) => Math.sin(i * 12.9898));
+  const onnx = onnxFile({
+    nodes: [['MatMul', ['x', 'w'], ['y'], 'product']],
+    inputs: [['x', FLOAT, [rows, depth]]],
+    outputs: [['y', FLOAT, [rows, columns]]],
+    weights: [['w', [depth, columns], weights]],
+  });
+  const { bytes } = await compile(onnx, { optimize: true });
+  const x = Float32Array.from({ length: rows * depth }, (_, i) => Math.sin(i * 7.233));
+  let wanted;
+  for (const threads of [1, 2, 3, 4, 16]) {
+    const session = await load(bytes, { isolation: 'none', threads });
+    assert.equal(session.info.threads, threads);
+    const { y } = await session.run({ x: new Tensor('float32', x, [rows, depth]) });
+    wanted ??= y.data.slice();
+    assert.deepEqual(y.data, wanted, `${threads} threads`);
+    await session.close();
+  }
+});
 
 test('hardening looks at what threads wrote', { skip }, async () => {
   const session = await load(digits, { isolation: 'none', threads: 4, hardened: true });

@@ -266,10 +266,11 @@ static void check_random_conv(void) {
 static void check_random_fc(void) {
     subject s = {.op = &wai_op_fully_connected};
     wai_fully_connected_params *p = &s.params.fc;
-    p->in_features = next(20) == 0 ? 0 : 1 + next(50);
+    const bool large = next(10) == 0;
+    p->in_features = next(20) == 0 ? 0 : 1 + next(large ? 900 : 50);
     p->out_features = next(20) == 0 ? 0 : 1 + next(30);
     random_range(&p->min, &p->max);
-    uint32_t rank = 1 + next(4), xd[4] = {next(5), 1 + next(3), 1 + next(3)};
+    uint32_t rank = 1 + next(4), xd[4] = {next(large ? 50 : 5), 1 + next(3), 1 + next(3)};
     xd[rank - 1] = p->in_features;
     uint32_t wd[2] = {p->out_features, p->in_features};
     snprintf(s.text, sizeof s.text, "fully_connected %u -> %u, rank %u", p->in_features,
