@@ -91,7 +91,7 @@ export default [
     find: '(status = infer_again(s, diag)) != WAI_OK ||',
     replace: '(false && infer_again(s, diag) != WAI_OK) ||',
     test: ATTACK,
-    fails: 'test_values_flipped',
+    fails: 'test_package_flipped',
   },
   {
     name: 'proof-plan',
