@@ -12,6 +12,8 @@ export const MAX_THREADS = 16;
 /** 'auto': beyond these, and for models below that, too little is gained (harness/bench/LOG.md). */
 const AUTO_THREADS = 4;
 const AUTO_FLOPS = 1e8;
+/** Of a WebAssembly memory. */
+const MOST_PAGES = 65536;
 
 /** @typedef {{ most: number, auto: boolean, why: string }} Allowed */
 /** @typedef {{ count: number, why: string }} Threads */
@@ -67,11 +69,11 @@ export function threadsOf(allowed, certificate, capMB, where) {
     const small = `${(flopCount / 1e6).toFixed(1)} million operations are too few to share`;
     return { count: 1, why: small, pages };
   }
-  const room = Math.floor((capMB * 1048576) / PAGE_SIZE) - pages;
+  const room = Math.min(MOST_PAGES, Math.floor((capMB * 1048576) / PAGE_SIZE)) - pages;
   if (room + 1 < most)
     return {
       count: room + 1,
-      why: 'there is no memory for more below maxHeapMB',
+      why: 'there is no memory for more below maxHeapMB and 4 GiB',
       pages: pages + room,
     };
   return { count: most, why, pages: pages + most - 1 };

@@ -230,4 +230,11 @@ test('small models and little memory get fewer threads', () => {
     ],
   );
   assert.throws(() => of({}, 9), { code: 'LIMIT' });
+  // A memory has 65,536 pages at the most.
+  const whole = { ...certificate, peakSize: 65535 * PAGE_SIZE };
+  assert.deepEqual(threadsOf(all, whole, Infinity, 'here'), {
+    count: 2,
+    why: 'there is no memory for more below maxHeapMB and 4 GiB',
+    pages: 65536,
+  });
 });
