@@ -34,19 +34,18 @@ export async function checkHead(head, where) {
 }
 
 /**
- * Where chunks are when they are whole, and what becomes of one that was found good.
- * @typedef {{ chunk(from: number, to: number): Uint8Array<ArrayBuffer>,
- *   good?(from: number, chunk: Uint8Array<ArrayBuffer>): void | Promise<void> }} Room
+ * Where chunks are when they are whole: the digest of one, in hexadecimal. `ahead`: so many may come in unchecked.
+ * @typedef {{ digest(from: number, to: number): Promise<string>, ahead: number }} Room
  */
 
-/** Chunks checked as they become whole. The head was checked before. */
+/** Chunks checked as they become whole, one after the other. The head was checked before. */
 export class ChunkChecks {
   #head;
   #certificate;
   #where;
   #room;
-  #next = 0;
-  #pending = Promise.resolve();
+  /** Of each chunk that is whole. @type {Promise<void>[]} */
+  #checks = [];
   /** @type {(error: unknown) => void} */
   #fail = () => {};
   /** Rejects as soon as a chunk is found bad, while the next bytes are still awaited.
@@ -64,21 +63,24 @@ export class ChunkChecks {
     this.failed.catch(() => {});
   }
 
-  /** The first `loaded` bytes are there. One chunk is hashed while the next one comes in. @param {number} loaded */
+  /** The first `loaded` bytes are there; resolves when more may come. @param {number} loaded */
   async advance(loaded) {
-    while (this.#next < chunkCount(this.#certificate)) {
-      const [, to] = this.#range(this.#next);
-      if (to > loaded) return;
-      await this.#pending;
-      this.#pending = this.#check(this.#next++);
-      this.#pending.catch(this.#fail);
+    for (
+      let chunk = this.#checks.length;
+      chunk < chunkCount(this.#certificate) && this.#range(chunk)[1] <= loaded;
+      chunk++
+    ) {
+      const check = Promise.resolve(this.#checks.at(-1)).then(() => this.#check(chunk));
+      check.catch(this.#fail);
+      this.#checks.push(check);
     }
+    await this.#checks[this.#checks.length - 1 - this.#room.ahead];
   }
 
   /** After the last byte: every chunk was found good. */
   async end() {
-    await this.#pending;
-    if (this.#next < chunkCount(this.#certificate))
+    await Promise.all(this.#checks);
+    if (this.#checks.length < chunkCount(this.#certificate))
       throw new WasmAIError('INTERNAL', this.#where, 'a chunk was not checked');
   }
 
@@ -95,8 +97,7 @@ export class ChunkChecks {
     const { headSize } = this.#certificate;
     const at = headSize - (chunkCount(this.#certificate) + 1 - chunk) * DIGEST_SIZE;
     const stated = hex(this.#head.subarray(at, at + DIGEST_SIZE));
-    const bytes = this.#room.chunk(from, to);
-    if (stated === (await sha384Of(bytes, this.#where))) return this.#room.good?.(from, bytes);
+    if (stated === (await this.#room.digest(from, to))) return;
     throw new WasmAIError(
       'INTEGRITY',
       this.#where,
@@ -118,7 +119,9 @@ export async function checkPackage(bytes, where) {
   const own = /** @type {Uint8Array<ArrayBuffer>} */ (bytes);
   const head = await checkHead(own.subarray(0, headSize), where);
   const room = {
-    chunk: (/** @type {number} */ from, /** @type {number} */ to) => own.subarray(from, to),
+    ahead: 1,
+    digest: (/** @type {number} */ from, /** @type {number} */ to) =>
+      sha384Of(own.subarray(from, to), where),
   };
   const checks = new ChunkChecks(own, certificate, where, room);
   await checks.advance(packageSize);

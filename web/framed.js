@@ -18,6 +18,7 @@ const READY_MS = 10000;
 export function inFrame(url, readSource) {
   return {
     where: url.href,
+    hashes: false,
     open: (listener) => new Frame(url, readSource, listener),
   };
 }

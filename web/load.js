@@ -158,9 +158,11 @@ async function takePackage(parts, origin, { keepPackage, started, helpers, ...re
     ...receiving,
     capMB: parts.capMB,
     encrypted: parts.key !== null,
-    pour: async (certificate) => {
-      const keeps = keepPackage ?? (certificate.packageSize <= MOST_KEPT || !origin.again);
-      return keeps || !started ? null : pourInto(await started, certificate, parts, helpers);
+    pour: (certificate) => {
+      const sink = started?.then((client) => pourInto(client, certificate, parts, helpers));
+      const kept = keepPackage ?? (certificate.packageSize <= MOST_KEPT || !origin.again);
+      if (!kept && sink) return { kept, sink };
+      return { kept: true, sink: sink?.catch(orLater) ?? null };
     },
   });
   const { bytes, about } = received;
@@ -169,19 +171,30 @@ async function takePackage(parts, origin, { keepPackage, started, helpers, ...re
   return received;
 }
 
+/** Where there is no memory now: it is asked for again when the package is opened. @param {WasmAIError} error */
+function orLater(error) {
+  if (error.code !== 'MEMORY') throw error;
+  return null;
+}
+
 /** Bytes of a package that the page keeps, for the next worker. */
 const MOST_KEPT = 64 << 20;
 
 /**
- * What is done for a worker with a package that is not kept: nothing for the one into which it was poured
- * as it came in; for those that follow it is fetched again, and must be the same.
+ * What is done for a worker before it opens the package: nothing for the one into which it was poured as it
+ * came in, and for those that follow where it is kept; else it is fetched again, and must be the same.
  * @param {import('./sources.js').Source} origin @param {import('./runners.js').Parts} parts
  * @param {{ about: import('./pouring.js').AboutBytes, client: import('./rpc.js').WorkerClient | undefined }} first
  * @returns {import('./runners.js').Parts['pour']}
  */
 function pouring(origin, parts, { about, client: first }) {
+  let there = true;
   return async (client, helpers) => {
-    if (client === first) return about;
+    if (client === first && there) {
+      there = false;
+      return about;
+    }
+    if (parts.pack) return null;
     if (!origin.again) {
       const why = 'the worker was lost, and the package was not kept: load it again';
       throw new WasmAIError('STATE', parts.where, why);
@@ -193,7 +206,10 @@ function pouring(origin, parts, { about, client: first }) {
       onProgress: () => {},
       proof: null,
       encrypted: false,
-      pour: (certificate) => pourInto(client, certificate, parts, helpers),
+      pour: (certificate) => ({
+        kept: false,
+        sink: pourInto(client, certificate, parts, helpers),
+      }),
     });
     return poured ?? about;
   };

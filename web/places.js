@@ -9,6 +9,7 @@ import { WasmAIError } from './errors.js';
  * @typedef {{ send(message: any, transfer: Transferable[]): void, end(): void }} Link
  * @typedef {object} Place
  * @property {string} where
+ * @property {boolean} hashes  its workers have crypto.subtle, in every engine
  * @property {(listener: Listener) => Link} open  a new worker; throws where the page forbids it
  */
 
@@ -50,6 +51,7 @@ export function inPage(url, policyName = 'wasm-ai') {
   const where = url.href;
   return {
     where,
+    hashes: true,
     open({ received, failed }) {
       let worker;
       try {

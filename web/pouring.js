@@ -1,8 +1,10 @@
 /**
- * A package on its way into the model's memory, chunk by chunk as they are found good: so a large one is
- * there once, not twice. What the page has to know of it is picked up in passing.
+ * A package on its way into the model's memory, chunk by chunk: it lies there when its last byte has come.
+ * Nothing looks at it before every chunk was found good. Small ones are kept here as well, for the next
+ * worker; a large one is there once, not twice, and what the page has to know of it is picked up in passing.
  */
 import {
+  aboutOf,
   CHUNK_SIZE,
   DIGEST_SIZE,
   GOLDEN_SECTION,
@@ -10,25 +12,79 @@ import {
   hex,
   sectionRange,
 } from './certificate.js';
+import { sha384Of } from './chunks.js';
 
-/** Takes bytes for good, at their place; resolves when it wants more.
- * @typedef {(at: number, bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>} Sink */
+/** Takes bytes for good, at their place; resolves with their SHA-384 when it wants more.
+ * @typedef {(at: number, bytes: Uint8Array<ArrayBuffer>) => Promise<string>} Sink */
 /** @typedef {ReturnType<typeof import('./certificate.js').aboutOf>} AboutBytes */
+
+/**
+ * Where a package goes: its parts as they come, then the digest of each chunk that is whole (chunks.js).
+ * @typedef {object} Room
+ * @property {Uint8Array<ArrayBuffer> | null} bytes  all of it, where it is kept
+ * @property {number} ahead  so many chunks may come in before the digest of one is there
+ * @property {(part: Uint8Array, at: number) => void} set
+ * @property {(from: number, to: number) => Promise<string>} digest
+ * @property {() => Promise<AboutBytes | null>} about  once all is there: null where it lies nowhere but here
+ */
+
+/** 16 MiB: while the worker starts, the download does not wait for it. */
+const AHEAD = 64;
+
+/** All of it stays here. @implements {Room} */
+export class Keeping {
+  #where;
+  #sink;
+  bytes;
+
+  /**
+   * @param {Uint8Array<ArrayBuffer>} bytes  room for all of it, with its head @param {number} headSize
+   * @param {Promise<Sink | null> | null} sink  it goes there besides; null in the end: that could not be
+   * @param {string} where
+   */
+  constructor(bytes, headSize, sink, where) {
+    this.bytes = bytes;
+    this.#where = where;
+    this.ahead = sink ? AHEAD : 1;
+    this.#sink = sink?.then(async (take) => {
+      await take?.(0, bytes.slice(0, headSize));
+      return take;
+    });
+    this.#sink?.catch(() => {}); // whoever asks for a digest finds out
+  }
+
+  /** @param {Uint8Array} part @param {number} at */
+  set(part, at) {
+    this.bytes.set(part, at);
+  }
+
+  /** @param {number} from @param {number} to */
+  async digest(from, to) {
+    const sink = await this.#sink;
+    return sink
+      ? sink(from, this.bytes.slice(from, to))
+      : sha384Of(this.bytes.subarray(from, to), this.#where);
+  }
+
+  async about() {
+    return (await this.#sink) ? aboutOf(this.bytes) : null;
+  }
+}
 
 /** More than golden outputs ever are. */
 const MOST_GOLDEN = 1 << 20;
 
-/** In place of a buffer for all (receive.js): a Room of chunks.js. */
+/** Nothing stays here. @implements {Room} */
 export class Pouring {
   #sink;
   #head;
   #certificate;
-  /** Chunks that are not whole yet, or not checked yet, by where they begin. @type {Map<number, Uint8Array<ArrayBuffer>>} */
+  /** Chunks that are not whole yet, or not asked for yet, by where they begin. @type {Map<number, Uint8Array<ArrayBuffer>>} */
   #chunks = new Map();
   /** @type {{ from: number, bytes: Uint8Array<ArrayBuffer> } | null} */
   #golden = null;
-  /** They are somewhere else. */
   bytes = null;
+  ahead = 1;
 
   /** @param {Sink} sink @param {Uint8Array<ArrayBuffer>} head @param {import('./wasmai.d.ts').Certificate} certificate */
   static async into(sink, head, certificate) {
@@ -62,19 +118,15 @@ export class Pouring {
   }
 
   /** @param {number} from */
-  chunk(from) {
-    return /** @type {Uint8Array<ArrayBuffer>} */ (this.#chunks.get(from));
-  }
-
-  /** @param {number} from @param {Uint8Array<ArrayBuffer>} chunk */
-  async good(from, chunk) {
+  digest(from) {
+    const chunk = /** @type {Uint8Array<ArrayBuffer>} */ (this.#chunks.get(from));
     this.#chunks.delete(from);
     if (this.#golden) copyOverlap(this.#golden, { from, bytes: chunk });
-    await this.#sink(from, chunk);
+    return this.#sink(from, chunk);
   }
 
-  /** As aboutOf of the whole package. @returns {AboutBytes} */
-  about() {
+  /** As aboutOf of the whole package. @returns {Promise<AboutBytes>} */
+  async about() {
     const head = this.#head;
     return {
       header: head.slice(0, HEADER_SIZE),

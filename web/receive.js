@@ -1,16 +1,16 @@
 /**
  * All bytes of a package in a buffer of our own, checked while they come in: the head against what
  * is pinned or signed before room is made for the rest, each chunk against the head as soon as it is
- * whole. The first bad one ends the download. Large packages are not kept: their chunks are poured into
- * the model's memory one by one.
+ * whole, by the worker that opens it where there is one. The first bad one ends the download.
  */
 import { encryptedFor, HEADER_SIZE, hasMagic, pagesOf, readCertificate } from './certificate.js';
 import { ChunkChecks, checkHead, sha384Of, wrongSize } from './chunks.js';
 import { WasmAIError } from './errors.js';
 import { checkContent, signatureError } from './jws.js';
-import { Pouring } from './pouring.js';
+import { Keeping, Pouring } from './pouring.js';
 import { abortedError } from './rpc.js';
 import { partsOf } from './sources.js';
+import { letOthersRun } from './turns.js';
 
 /** @typedef {import('./signature.js').Proof} Proof */
 /** @typedef {import('./sources.js').Source} Source */
@@ -22,12 +22,17 @@ import { partsOf } from './sources.js';
  * @property {(progress: import('./wasmai.d.ts').Progress) => void} onProgress
  * @property {Promise<Proof> | null} proof  of its signature: a bad one ends the download
  * @property {boolean} encrypted  then it is checked as it is here, and what is in it where it is decrypted
- * @property {(certificate: import('./wasmai.d.ts').Certificate) => Promise<import('./pouring.js').Sink | null>} pour
- *   where it goes when it is not to be kept, else null
+ * @property {(certificate: import('./wasmai.d.ts').Certificate) => Destination} pour  where it goes
  */
 
 /**
- * All of it as `bytes`; or, when it was poured, what is to be known of it.
+ * Not kept: only there. Kept: here, and there as well unless the sink comes out as null.
+ * @typedef {{ kept: false, sink: Promise<import('./pouring.js').Sink> }
+ *   | { kept: true, sink: Promise<import('./pouring.js').Sink | null> | null }} Destination
+ */
+
+/**
+ * All of it as `bytes` where it is kept; what is to be known of it where it was poured.
  * @typedef {{ size: number, bytes: Uint8Array<ArrayBuffer> | null, about: import('./pouring.js').AboutBytes | null,
  *   proof: Proof | null }} Received
  */
@@ -96,6 +101,7 @@ async function receive(source, options) {
     room.set(part, loaded);
     loaded += part.length;
     await Promise.race([checks.advance(loaded), refused]);
+    await letOthersRun(); // bytes that are there already would come without a pause
     onProgress({ loaded, total: size, phase: 'download' });
   }
   if (loaded !== size) throw wrongSize(size, loaded, where);
@@ -105,25 +111,23 @@ async function receive(source, options) {
   const { bytes } = room;
   const whole = source.sha384 && bytes && (await sha384Of(bytes, where));
   if (source.sha384 !== whole) throw notPinned(where);
-  return { size, bytes, about: room.about(), proof: proof ?? null };
+  return { size, bytes, about: await room.about(), proof: proof ?? null };
 }
 
 /**
  * @param {Uint8Array<ArrayBuffer>} head @param {import('./wasmai.d.ts').Certificate} certificate
- * @param {Source} source @param {Taking} options
+ * @param {Source} source @param {Taking} options @returns {Promise<import('./pouring.js').Room>}
  */
 async function roomFor(head, certificate, { where, sha384 }, { pour }) {
-  const sink = sha384 === null ? await pour(certificate) : null;
-  if (sink) return Pouring.into(sink, head, certificate);
+  const { kept, sink } = sha384 === null ? pour(certificate) : KEPT_HERE;
+  if (!kept) return Pouring.into(await sink, head, certificate);
   const bytes = allocate(certificate.packageSize, where);
   bytes.set(head);
-  return {
-    bytes,
-    about: () => null, // whoever opens it asks
-    set: (/** @type {Uint8Array} */ part, /** @type {number} */ at) => bytes.set(part, at),
-    chunk: (/** @type {number} */ from, /** @type {number} */ to) => bytes.subarray(from, to),
-  };
+  return new Keeping(bytes, head.length, sink, where);
 }
+
+/** Where all bytes together must have a hash, too. */
+const KEPT_HERE = { kept: /** @type {const} */ (true), sink: null };
 
 /**
  * An encrypted package shows no head: pins and signatures are of the whole file, checked at its end.

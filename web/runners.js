@@ -4,6 +4,7 @@
  */
 
 import { aboutOf, readCertificate } from './certificate.js';
+import { sha384Of } from './chunks.js';
 import { openEncrypted } from './encryption.js';
 import { openEngine } from './engine.js';
 import { BROWSER_MEMORY, errorFromData, WasmAIError } from './errors.js';
@@ -12,6 +13,7 @@ import { checkProfile } from './profile.js';
 import { reserve } from './reserve.js';
 import { checkSlots } from './tensors.js';
 import { threadsOf } from './threads.js';
+import { letOthersRun } from './turns.js';
 
 /** @typedef {import('./wasmai.d.ts').Slot} Slot */
 /** @typedef {import('./engine.js').Bytes} Bytes */
@@ -26,7 +28,8 @@ import { threadsOf } from './threads.js';
  * @property {import('./variants.js').RuntimeName} variant  of the runtime
  * @property {Uint8Array<ArrayBuffer>} runtime
  * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it, or not kept
- * @property {((client: WorkerClient, helpers: Helpers) => Promise<import('./pouring.js').AboutBytes>) | null} pour  of one that is not kept: into a worker, from where it came
+ * @property {((client: WorkerClient, helpers: Helpers) => Promise<import('./pouring.js').AboutBytes | null>) | null} pour
+ *   into a worker, unless it is there already; null in the end: it is kept, and not there
  * @property {CryptoKey | null} key     of an encrypted package
  * @property {About | null} about       known once a runner is there
  * @property {number} capMB
@@ -101,19 +104,6 @@ export async function startWorkerRunner(parts, signal, started, helpers = { stop
   };
 }
 
-const TURN_MS = 10;
-let turned = 0;
-
-/** Runs that follow each other would keep timers, signals and servers waiting for all of them. */
-async function letOthersRun() {
-  if (performance.now() - turned < TURN_MS) return;
-  await new Promise((resolve) => {
-    if ('setImmediate' in globalThis) setImmediate(resolve);
-    else setTimeout(resolve);
-  });
-  turned = performance.now();
-}
-
 /** The memory of workers that have ended comes back when the browser gets to it. */
 const MEMORY_WAITS_MS = [50, 250];
 
@@ -137,11 +127,12 @@ async function openPatiently(client, parts, helpers) {
  * @param {WorkerClient} client @param {Parts} parts @param {Helpers} helpers
  */
 async function openIn(client, parts, helpers) {
-  const { pack, pour, key, hardening, where } = parts;
-  if (pour) {
-    know(parts, await pour(client, helpers));
+  const poured = await parts.pour?.(client, helpers);
+  if (poured) {
+    know(parts, poured);
     return whole(await client.request('open', { pack: null }));
   }
+  const { pack, key, hardening, where } = parts;
   if (!pack)
     throw new WasmAIError('STATE', where, 'the package was lost with its worker: load it again');
   const lend = async (
@@ -169,18 +160,26 @@ async function openIn(client, parts, helpers) {
 }
 
 /**
- * Room in a worker for a package that comes in pieces, and its threads.
+ * Room in a worker for a package that comes in pieces, and its threads. The worker hashes them as well: in
+ * Chromium crypto.subtle would hold up the page. In a frame it has none; nothing of a model ran in it yet.
  * @param {WorkerClient} client @param {Certificate} certificate @param {Parts} parts @param {Helpers} helpers
  * @returns {Promise<import('./pouring.js').Sink>}
  */
 export async function pourInto(client, certificate, parts, helpers) {
-  const { hardening } = parts;
+  const { hardening, where } = parts;
+  const place = /** @type {import('./places.js').Place} */ (parts.place);
   const pages = chooseThreads(parts, certificate);
   const ports = startThreads(client, parts, helpers);
   const size = certificate.packageSize;
-  await client.request('begin', { size, pages, hardening, ports }, ports);
+  await client.request('begin', { size, pages, hardening, ports }, ports).catch((error) => {
+    helpers.stop();
+    throw error;
+  });
   return async (at, bytes) => {
-    await client.request('pour', { at, bytes: bytes.buffer }, [bytes.buffer]);
+    const own = place.hashes ? null : await sha384Of(bytes, where);
+    const { buffer } = bytes;
+    const { digest } = await client.request('pour', { at, bytes: buffer, hash: !own }, [buffer]);
+    return String(own ?? digest);
   };
 }
 
@@ -257,7 +256,7 @@ export async function startDirectRunner(parts) {
       const [fuel, memoryBytes, steps] = [engine.fuel(), engine.memoryBytes(), engine.steps()];
       return { outputs, carried, ms, fuel, memoryBytes, steps };
     },
-    turn: letOthersRun,
+    turn: letOthersRun, // timers, signals and servers would wait for all of them
     stop: (error) => {
       failure ??= error;
       stop();

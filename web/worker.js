@@ -6,7 +6,7 @@
  *   { id, op: 'prepare', runtime }                  -> { id }
  *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
  *   { id, op: 'begin', size, pages, hardening, ports } -> { id }: room for a package that comes in pieces;
- *   { id, op: 'pour', at, bytes }                   -> { id }: one of them, and so on; then open has no pack
+ *   { id, op: 'pour', at, bytes, hash }             -> { id, digest }: one of them, and so on; then open has no pack
  *   { id, op: 'open', pack, pages, hardening, ports } -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown, profile }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes, steps }
@@ -17,6 +17,7 @@
  */
 
 import { aboutOf } from './certificate.js';
+import { sha384Of } from './chunks.js';
 import { decrypted } from './encryption.js';
 import { beginEngine, compileRuntime, help } from './engine.js';
 import { errorToData, WasmAIError } from './errors.js';
@@ -67,10 +68,11 @@ const requests = {
     begun = begin({ size, pages, hardening, ports });
     post({ id });
   },
-  pour({ id, at, bytes }) {
+  async pour({ id, at, bytes, hash }) {
     if (!begun) throw new WasmAIError('STATE', 'worker', 'pour before begin');
-    begun.put(at, new Uint8Array(bytes));
-    post({ id });
+    const piece = new Uint8Array(bytes);
+    begun.put(at, piece);
+    post({ id, digest: hash ? await sha384Of(piece, 'package') : null });
   },
   open({ id, pack, pages, hardening, ports = [] }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');

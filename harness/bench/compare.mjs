@@ -1,7 +1,7 @@
 // Ours beside the peers, on one model in one browser: first what they answer, then how long a run takes, all in one page
 // and in turns, then visits, each in a context of its own.
 import { WasmAIError } from '../../web/errors.js';
-import { isWeights, OURS, serveComparison } from './compare_site.mjs';
+import { DOWNLOAD, isWeights, OURS, serveComparison } from './compare_site.mjs';
 import { PEERS } from './peers/index.mjs';
 import { keepBusy } from './processes.mjs';
 import { relativeError } from './stats.mjs';
@@ -50,7 +50,11 @@ export async function compareModel({ browser, model, options, talk }) {
   }
 }
 
-const label = (id) => (id === OURS ? 'WasmAI' : PEERS[id].label);
+const LABELS = {
+  [OURS]: 'WasmAI',
+  [DOWNLOAD]: 'package alone',
+};
+const label = (id) => LABELS[id] ?? PEERS[id].label;
 
 /** Who takes part: us as we come, and besides without what makes us faster, to see what that gives. */
 async function lineUp(page, { options, model, threads }) {
@@ -159,7 +163,7 @@ function peersOf(rounds, { reference }) {
 
 /** Visits with an empty cache and again with what the first one left, peers in turns; the first round does not count. */
 async function visitAll({ browser, site, model, options, threads }) {
-  const ids = [OURS, ...options.peers];
+  const ids = [OURS, ...options.peers, DOWNLOAD];
   /** @type {{ id: string, label: string, cold: any[], warm: any[], note: string }[]} */
   const peers = ids.map((id) => ({ id, label: label(id), cold: [], warm: [], note: '' }));
   const downloads = {};
@@ -189,7 +193,8 @@ async function visitTwice({ browser, site, model, threads, id }) {
     dtype,
     dims,
   }));
-  const what = { model: model.name, threads, slots, more: VISIT_RUNS };
+  const more = VISIT_RUNS;
+  const what = { model: model.name, file: site.package, threads, slots, more };
   const address = `${site.url}visit-${id}.html#${encodeURIComponent(JSON.stringify(what))}`;
   const { page, close } = await browser.newPage();
   try {

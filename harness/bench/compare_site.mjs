@@ -17,8 +17,10 @@ const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 const COMPRESSIBLE = ['.js', '.mjs', '.wasm', '.json', '.html'];
 const YEAR = 'public, max-age=31536000, immutable';
 export const OURS = 'wasmai';
+/** Visits only: the bytes of our package without any runtime. */
+export const DOWNLOAD = 'download';
 
-const adapterOf = (id) => (id === OURS ? 'ours' : PEERS[id].adapter);
+const adapterOf = (id) => (id === OURS ? 'ours' : id === DOWNLOAD ? 'download' : PEERS[id].adapter);
 
 /** Scripts as an application would bundle them: a page for all, and a visit's script for each. @param {string[]} ids */
 async function bundlePages(ids) {
@@ -85,6 +87,8 @@ export async function serveComparison(model, peers, small) {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   return {
     url: `http://localhost:${port}/`,
+    /** Our package, as the page asks for it. */
+    package: [...files.keys()].find((path) => path.endsWith('.wai')) ?? '',
     /** What was sent since the last call. */
     takeAsked() {
       const list = asked;
@@ -129,10 +133,8 @@ async function collect({ name, onnx, pack, inputs }, peers, folder) {
     files.set(path, { ...content, headers: all });
   };
   // Ours with the headers of `serve`; the others' may be cached for ever.
-  for (const file of Object.keys(manifest.files)) put(file, { file: join(dist, file) });
-  for (const [path, { file }] of Object.entries(manifest.packages ?? {})) {
-    put(path, { file: join(dist, file) }, { 'Cache-Control': 'no-cache' });
-  }
+  for (const file of Object.keys(manifest.files))
+    put(file, { bytes: await readFile(join(dist, file)) });
   const open = {
     'Content-Security-Policy': "default-src * blob: data: 'unsafe-inline' 'unsafe-eval'",
   };
@@ -142,7 +144,7 @@ async function collect({ name, onnx, pack, inputs }, peers, folder) {
     for (const [file, bytes] of Object.entries(await PEERS[id].model(onnx, name)))
       put(`models/${file}`, { bytes }, theirs);
   }
-  for (const [path, bytes] of await bundlePages([OURS, ...peers])) {
+  for (const [path, bytes] of await bundlePages([OURS, DOWNLOAD, ...peers])) {
     put(path, { bytes }, theirs);
     if (!path.startsWith('peer-'))
       put(path.replace(/\.js$/, '.html'), { bytes: pageOf(path) }, open);

@@ -143,16 +143,16 @@ onEngines('memory that the browser has not got back yet is waited for', async (g
   const { page } = await withStub(given.t, given.browser);
   const seen = await page.evaluate(async () => {
     window.onAsk = (message) => {
-      if (message.op !== 'open') return;
+      if (message.op !== 'begin' && message.op !== 'open') return;
       message.pages = 2 ** 20; // more than there is
-      window.onAsk = undefined;
+      if (message.op === 'open') window.onAsk = undefined;
     };
     const session = await wasmai.load('./models/stub.wai');
     const { y } = await session.run(x(3, 0, 0, 0));
     await session.close();
     return { y: y.data[0], asked: workers[0].asked.join() };
   });
-  assert.deepEqual(seen, { y: 6, asked: 'prepare,open,open,run' });
+  assert.deepEqual(seen, { y: 6, asked: 'prepare,begin,open,open,run' });
 });
 
 test('a stopped worker is gone with its thread', {
