@@ -141,6 +141,17 @@ bool wai_conv_sizes_fit(const wai_conv_params *p, uint64_t entries, uint64_t sub
     return columns <= most / column && p->groups <= most / (columns * column);
 }
 
+uint64_t wai_conv_packed_size(const wai_conv_params *p) {
+    const uint64_t most = WAI_MAX_TENSOR_SIZE / (8 * sizeof(float));
+    const uint64_t columns = ((uint64_t)p->group_out + 7) / 8;
+    const uint64_t taps = (uint64_t)p->kernel_h * p->kernel_w;
+    if (taps > most || taps * p->group_in >= most) {
+        return UINT64_MAX;
+    }
+    const uint64_t column = 1 + taps * p->group_in;
+    return columns <= most / column ? columns * column * 8 * sizeof(float) : UINT64_MAX;
+}
+
 enum xnn_status wai_conv_create(const wai_step *step, const float *weights, const float *bias,
                                 xnn_weights_cache_t cache, xnn_operator_t *out,
                                 wai_conv_make *make) {

@@ -22,6 +22,11 @@ extern const wai_field wai_conv_fields[];
  * enough that XNNPACK's size_t does not wrap in wasm32. */
 bool wai_conv_sizes_fit(const wai_conv_params *p, uint64_t entries, uint64_t subkernels);
 
+/* Bytes that weights of one group are packed into for igemm (xnn.h, layout 1): tiles of 8 output
+ * channels, each its 8 biases and then the taps in rows of 8. UINT64_MAX: more than a tensor has.
+ */
+uint64_t wai_conv_packed_size(const wai_conv_params *p);
+
 /* A wai_xnn_create, by XNNPACK's function `make` (convolution or deconvolution). */
 typedef __typeof__(xnn_create_convolution2d_nhwc_f32) wai_conv_make;
 enum xnn_status wai_conv_create(const wai_step *step, const float *weights, const float *bias,

@@ -40,6 +40,10 @@ typedef struct wai_depthwise_params {
     float min, max; /* -inf, +inf: none */
 } wai_depthwise_params;
 
+/* ---- stem --------------------------------------------------------------
+ * The conv2d of one group and few input channels, packed, not dilated: wai_conv_params
+ * as they are (stem.h). Made by a pass. */
+
 /* ---- winograd ----------------------------------------------------------
  * The conv2d of 3x3, stride 1, dilation 1 and one group by Winograd's method, in
  * output tiles of tile x tile, 2 or 4 (winograd.h). in: x, and weights packed as

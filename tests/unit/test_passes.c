@@ -443,7 +443,7 @@ static void test_pack_shares(void **state) {
     net_all_passes(&n);
     const wai_value *packed = NULL;
     for (const wai_node *node = n.graph.first; node != NULL; node = node->next) {
-        if (node->op == &wai_op_conv2d) {
+        if (node->op == &wai_op_conv2d || node->op == &wai_op_stem) {
             assert_int_equal(node->in_count, 2);
             assert_int_equal(node->in[1]->type.dtype, WAI_U8);
             assert_int_equal((uintptr_t)node->in[1]->data % 64, 0);
