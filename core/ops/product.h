@@ -4,7 +4,7 @@
  *
  * XNNPACK takes a few rows through all weights, then the next few: weights that do not fit the
  * second-level cache come from behind it once for every tile of rows. Here a tile of columns stays
- * in the first-level cache while all rows pass, PRODUCT_DEPTH inputs at a time, so that both it and
+ * in the first-level cache while all rows pass, some hundred inputs at a time, so that both it and
  * the rows fit. Sums wait in y meanwhile. Each is still one sum, of the bias and then of the inputs
  * in their order: XNNPACK's bits.
  */

@@ -23,7 +23,7 @@ import { names, natives, scripts } from './targets.mjs';
 
 const USAGE = `usage: npm run fuzz -- ${names.join('|')}|all [seconds]\n       npm run fuzz -- merge onnx\n`;
 
-/** Of each target in `npm test`: twelve targets take two minutes on two cores. */
+/** Of each target in `npm test`: the targets take two minutes on two cores. */
 const SUITE_SECONDS = Number(process.env.WASM_AI_FUZZ_SECONDS ?? 15);
 
 /** @typedef {{ runs: number, findings: string[], coverage?: string, outcomes?: number }} Result */

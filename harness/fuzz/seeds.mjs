@@ -68,6 +68,90 @@ export function operatorModels() {
   );
 }
 
+/** @typedef {{ nodes: [op: string, input: string[], output: string, attributes?: Record<string, number | number[]>][],
+ *   inputs: Record<string, number[]>, outputs: Record<string, number[]>, weights?: Record<string, number[]> }} Net */
+
+/** What only passes make: depthwise and Winograd convolutions, attention of heads side by side; products with packed weights. @type {Net[]} */
+const FUSED = [
+  {
+    nodes: [
+      ['Conv', ['x', 'a'], 'p', { pads: [1, 1, 1, 1], group: 4 }],
+      ['Conv', ['p', 'b', 'c'], 'y', { pads: [1, 0, 2, 1] }],
+    ],
+    inputs: { x: [1, 4, 6, 7] },
+    outputs: { y: [1, 5, 7, 6] },
+    weights: { a: [4, 1, 3, 3], b: [5, 4, 3, 3], c: [5] },
+  },
+  {
+    nodes: [['Conv', ['x', 'a'], 'y', { strides: [2, 2], pads: [2, 2, 2, 2], group: 4 }]],
+    inputs: { x: [2, 4, 7, 9] },
+    outputs: { y: [2, 4, 4, 5] },
+    weights: { a: [4, 1, 5, 5] },
+  },
+  {
+    nodes: [
+      ['MatMul', ['x', 'a'], 'p'],
+      ['Add', ['p', 'b'], 'r'],
+      ['Relu', ['r'], 'y'],
+    ],
+    inputs: { x: [7, 5] },
+    outputs: { y: [7, 11] },
+    weights: { a: [5, 11], b: [11] },
+  },
+  {
+    nodes: [
+      ['Transpose', ['q'], 'qh', { perm: [0, 2, 1, 3] }],
+      ['Transpose', ['k'], 'kh', { perm: [0, 2, 3, 1] }],
+      ['Transpose', ['v'], 'vh', { perm: [0, 2, 1, 3] }],
+      ['MatMul', ['qh', 'kh'], 's'],
+      ['Add', ['s', 'mask'], 'm'],
+      ['Softmax', ['m'], 'w', { axis: 3 }],
+      ['MatMul', ['w', 'vh'], 'yh'],
+      ['Transpose', ['yh'], 'y', { perm: [0, 2, 1, 3] }],
+    ],
+    inputs: { q: [2, 5, 3, 4], k: [2, 6, 3, 4], v: [2, 6, 3, 8], mask: [2, 1, 1, 6] },
+    outputs: { y: [2, 5, 3, 8] },
+  },
+];
+
+/** @returns {Uint8Array[]} */
+function fusedModels() {
+  const FLOAT = 1;
+  const [INT, INTS] = [2, 7]; // types of attributes
+  const slots = (/** @type {Record<string, number[]>} */ all) =>
+    Object.entries(all).map(([name, dims]) => ({
+      name,
+      type: {
+        tensorType: { elemType: FLOAT, shape: { dim: dims.map((dimValue) => ({ dimValue })) } },
+      },
+    }));
+  const attribute = (/** @type {[string, number | number[]]} */ [name, value]) =>
+    Array.isArray(value)
+      ? { name, intValues: value, type: INTS }
+      : { name, intValue: value, type: INT };
+  return FUSED.map(({ nodes, inputs, outputs, weights = {} }) =>
+    Model.encode({
+      irVersion: 8,
+      opsetImport: [{ domain: '', version: 17 }],
+      graph: {
+        node: nodes.map(([opType, input, output, attributes = {}]) => ({
+          ...{ opType, input, output: [output], name: output },
+          attribute: Object.entries(attributes).map(attribute),
+        })),
+        input: slots(inputs),
+        output: slots(outputs),
+        initializer: Object.entries(weights).map(([name, dims]) => ({
+          ...{ name, dims, dataType: FLOAT },
+          floatData: Array.from(
+            { length: dims.reduce((product, dim) => product * dim) },
+            (_, i) => (i % 7) - 3,
+          ),
+        })),
+      },
+    }).finish(),
+  );
+}
+
 /** The ONNX project's operator tests, where the toolchain's environment has them. */
 function operatorTests() {
   const folder = ['usr/share/libonnx-testdata/data/node']
@@ -119,7 +203,7 @@ function realModels() {
 
 /** Models for the targets that read ONNX. @param {boolean} all  or only what is in git */
 export function models(all) {
-  const kept = readCorpus();
+  const kept = [...readCorpus(), ...fusedModels()];
   if (!all) return kept;
   const tests = operatorTests();
   return [
@@ -133,7 +217,7 @@ export function models(all) {
 
 /** The model with options before it, as fuzz_compile takes it. @param {Uint8Array} model @param {number} i */
 export function withOptions(model, i) {
-  const flags = [1, 0, 17, 3, 13, 25, 33, 65, 81, 16][i % 10]; // see harness/native/fuzz_compile.c
+  const flags = [1, 0, 17, 3, 13, 25, 33, 65, 81, 16, 129, 145][i % 12]; // see harness/native/fuzz_compile.c
   const head = [flags, 0x51, i % 3 ? 4 : i, 5, i * 7, i % 4, i % 3, 2];
   return Buffer.concat([Uint8Array.from(head.map((byte) => byte & 255)), model]);
 }
@@ -141,10 +225,16 @@ export function withOptions(model, i) {
 /** @param {boolean} all */
 export async function packages(all) {
   const compiler = await Compiler.create();
-  /** @type {import('../compiler.mjs').CompileRequest[]} */
-  const ways = [{}, { optimize: true }, { optimize: true, quantize: 'f16' }];
+  /** Small convolutions take Winograd's method for the asking only. @type {import('../compiler.mjs').CompileRequest[]} */
+  const ways = [
+    {},
+    { optimize: true, winograd: 4 },
+    { optimize: true, quantize: 'f16', winograd: 2 },
+    { optimize: true },
+  ];
+  const kept = readCorpus().length; // and then FUSED
   return models(all).flatMap((bytes, i) =>
-    (all ? ways : [ways[i % ways.length]]).flatMap((request) => {
+    (all || i >= kept ? ways : [ways[i % ways.length]]).flatMap((request) => {
       const { bytes: made } = compiler.compile(bytes, { ...request, maxMemory: 1 << 26 });
       return made && made.length <= 1 << 16 ? [made] : [];
     }),
@@ -155,14 +245,15 @@ export async function packages(all) {
 export async function livePackages(all) {
   const compiler = await Compiler.create();
   const random = new Random(1);
-  const base = all ? operatorTests() : readCorpus();
+  const base = [...(all ? operatorTests() : readCorpus()), ...fusedModels()];
   return base.flatMap((model) => {
     const { bytes, dims } = withSymbols(model);
     return (all ? dims : dims.slice(0, 1)).flatMap((open) => {
       const ranges = new Map(
         dims.map((dim) => [`d${dim}`, { min: dim === open ? 1 : dim, max: dim }]),
       );
-      const request = { optimize: true, dims: ranges, maxMemory: 1 << 26 };
+      /** @type {import('../compiler.mjs').CompileRequest} */
+      const request = { optimize: true, winograd: 4, dims: ranges, maxMemory: 1 << 26 };
       const { bytes: made } = compiler.compile(bytes, request);
       const script = Buffer.from(Array.from({ length: 24 }, () => random.below(256)));
       return made && made.length <= MOST_BYTES ? [Buffer.concat([made, script])] : [];

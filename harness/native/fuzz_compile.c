@@ -1,7 +1,7 @@
 /*
  * Fuzz target: a compilation with options drawn from the first bytes of the input:
- * passes, float16 weights, ranges of dims, constant inputs, limits, text of every
- * stage, and an allocation that fails. Then a session of what came out.
+ * passes, Winograd's method, float16 weights, ranges of dims, constant inputs, limits, text of
+ * every stage, and an allocation that fails. Then a session of what came out.
  */
 enum { OPTIONS = 8 };
 #define FUZZ_HEAD ((size_t)OPTIONS)
@@ -14,7 +14,16 @@ enum { MOST_DIMS = 8, MOST_ELEMENTS = 4096 };
 
 /* What the first bytes say. */
 enum { FLAGS, RANGE, LOOPS, MEMORY, FAIL_LOW, FAIL_HIGH, BOUND, NUMBERS };
-enum { OPTIMIZE = 1, HALVES = 2, PROBLEMS = 4, STAGES = 8, OPEN_DIMS = 16, BIND = 32, FAIL = 64 };
+enum {
+    OPTIMIZE = 1,
+    HALVES = 2,
+    PROBLEMS = 4,
+    STAGES = 8,
+    OPEN_DIMS = 16,
+    BIND = 32,
+    FAIL = 64,
+    WINOGRAD = 128
+};
 
 typedef struct failing {
     fuzz_memory memory;
@@ -115,6 +124,9 @@ static void make_request(request *r, const uint8_t *head, const wai_onnx_graph *
     o->limits.max_memory = o->limits.max_memory != 0 ? o->limits.max_memory : FUZZ_MEMORY / 4;
     o->optimize = (head[FLAGS] & OPTIMIZE) != 0;
     o->quantize = (head[FLAGS] & HALVES) != 0 ? WAI_QUANTIZE_F16 : WAI_QUANTIZE_NONE;
+    if ((head[FLAGS] & WINOGRAD) != 0) {
+        o->winograd = (head[NUMBERS] & 1) != 0 ? WAI_WINOGRAD_2 : WAI_WINOGRAD_4;
+    }
     o->on_problem = (head[FLAGS] & PROBLEMS) != 0 ? on_problem : NULL;
     o->on_stage = (head[FLAGS] & STAGES) != 0 ? on_stage : NULL;
     o->on_loop = on_loop;
