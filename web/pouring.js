@@ -14,8 +14,8 @@ import {
 } from './certificate.js';
 import { sha384Of } from './chunks.js';
 
-/** Takes bytes for good, at their place; resolves with their SHA-384 when it wants more.
- * @typedef {(at: number, bytes: Uint8Array<ArrayBuffer>) => Promise<string>} Sink */
+/** Takes bytes, at their place; resolves with their SHA-384 when it wants more, and with room that is free again.
+ * @typedef {(at: number, bytes: Uint8Array<ArrayBuffer>) => Promise<{ digest: string, spare: ArrayBuffer | null }>} Sink */
 /** @typedef {ReturnType<typeof import('./certificate.js').aboutOf>} AboutBytes */
 
 /**
@@ -31,9 +31,14 @@ import { sha384Of } from './chunks.js';
 /** 16 MiB: while the worker starts, the download does not wait for it. */
 const AHEAD = 64;
 
+/** Room for a chunk: what a sink gave back, or new. @param {ArrayBuffer | null} spare @param {number} size */
+const roomIn = (spare, size) => new Uint8Array(spare?.byteLength === size ? spare : new ArrayBuffer(size)); // biome-ignore format: one thought
+
 /** All of it stays here. @implements {Room} */
 export class Keeping {
   #where;
+  /** @type {ArrayBuffer | null} */
+  #spare = null;
   #sink;
   bytes;
 
@@ -61,9 +66,13 @@ export class Keeping {
   /** @param {number} from @param {number} to */
   async digest(from, to) {
     const sink = await this.#sink;
-    return sink
-      ? sink(from, this.bytes.slice(from, to))
-      : sha384Of(this.bytes.subarray(from, to), this.#where);
+    const chunk = this.bytes.subarray(from, to);
+    if (!sink) return sha384Of(chunk, this.#where);
+    const copy = roomIn(this.#spare, chunk.length);
+    copy.set(chunk);
+    const { digest, spare } = await sink(from, copy);
+    this.#spare = spare;
+    return digest;
   }
 
   async about() {
@@ -83,6 +92,8 @@ export class Pouring {
   #chunks = new Map();
   /** @type {{ from: number, bytes: Uint8Array<ArrayBuffer> } | null} */
   #golden = null;
+  /** @type {ArrayBuffer | null} */
+  #spare = null;
   bytes = null;
   ahead = 1;
 
@@ -107,8 +118,7 @@ export class Pouring {
     const { headSize, packageSize } = this.#certificate;
     for (let done = 0; done < part.length; ) {
       const from = at + done - ((at + done - headSize) % CHUNK_SIZE);
-      const chunk =
-        this.#chunks.get(from) ?? new Uint8Array(Math.min(CHUNK_SIZE, packageSize - from));
+      const chunk = this.#chunks.get(from) ?? this.#room(Math.min(CHUNK_SIZE, packageSize - from));
       this.#chunks.set(from, chunk);
       const inside = at + done - from;
       const piece = part.subarray(done, done + chunk.length - inside);
@@ -117,12 +127,21 @@ export class Pouring {
     }
   }
 
+  /** @param {number} size */
+  #room(size) {
+    const spare = this.#spare;
+    this.#spare = null;
+    return roomIn(spare, size);
+  }
+
   /** @param {number} from */
-  digest(from) {
+  async digest(from) {
     const chunk = /** @type {Uint8Array<ArrayBuffer>} */ (this.#chunks.get(from));
     this.#chunks.delete(from);
     if (this.#golden) copyOverlap(this.#golden, { from, bytes: chunk });
-    return this.#sink(from, chunk);
+    const { digest, spare } = await this.#sink(from, chunk);
+    this.#spare = spare;
+    return digest;
   }
 
   /** As aboutOf of the whole package. @returns {Promise<AboutBytes>} */

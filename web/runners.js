@@ -178,8 +178,9 @@ export async function pourInto(client, certificate, parts, helpers) {
   return async (at, bytes) => {
     const own = place.hashes ? null : await sha384Of(bytes, where);
     const { buffer } = bytes;
-    const { digest } = await client.request('pour', { at, bytes: buffer, hash: !own }, [buffer]);
-    return String(own ?? digest);
+    const answer = await client.request('pour', { at, bytes: buffer, hash: !own }, [buffer]);
+    const spare = answer.spare instanceof ArrayBuffer ? answer.spare : null;
+    return { digest: own ?? String(answer.digest), spare };
   };
 }
 

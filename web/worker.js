@@ -6,7 +6,7 @@
  *   { id, op: 'prepare', runtime }                  -> { id }
  *   { id, op: 'decrypt', pack, key, where }         -> { id, about, pack }, or { id, failed, pack }; then open has no pack
  *   { id, op: 'begin', size, pages, hardening, ports } -> { id }: room for a package that comes in pieces;
- *   { id, op: 'pour', at, bytes, hash }             -> { id, digest }: one of them, and so on; then open has no pack
+ *   { id, op: 'pour', at, bytes, hash }             -> { id, digest, spare }: one of them, and so on; then open has no pack
  *   { id, op: 'open', pack, pages, hardening, ports } -> { id, inputs, outputs, metered, memoryBytes, pack }, or { id, failed, pack }
  *   { id, op: 'run', feeds, wanted, carry, fuel, apart, shown, profile }
  *                                                   -> { id, outputs, carried, ms, fuel, memoryBytes, steps }
@@ -72,7 +72,8 @@ const requests = {
     if (!begun) throw new WasmAIError('STATE', 'worker', 'pour before begin');
     const piece = new Uint8Array(bytes);
     begun.put(at, piece);
-    post({ id, digest: hash ? await sha384Of(piece, 'package') : null });
+    const digest = hash ? await sha384Of(piece, 'package') : null;
+    post({ id, digest, spare: bytes }, [bytes]);
   },
   open({ id, pack, pages, hardening, ports = [] }) {
     if (!runtime || engine) throw new WasmAIError('STATE', 'worker', 'not ready to open');
