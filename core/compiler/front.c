@@ -41,14 +41,22 @@ static wai_status run_passes(wai_graph *graph, const wai_compile_options *option
     return WAI_OK;
 }
 
+static size_t packing(void) {
+    size_t i = 0;
+    while (wai_passes[i].run != wai_pass_pack_weights) {
+        i++;
+    }
+    return i;
+}
+
 wai_status wai_front_rewrite(wai_graph *graph, const wai_compile_options *options) {
-    return run_passes(graph, options, 0, wai_pass_count - 2);
+    return run_passes(graph, options, 0, packing());
 }
 
 wai_status wai_front_pack(wai_graph *graph, const wai_compile_options *options) {
-    return run_passes(graph, options, wai_pass_count - 2, wai_pass_count - 1);
+    return run_passes(graph, options, packing(), packing() + 1);
 }
 
 wai_status wai_front_choose(wai_graph *graph, const wai_compile_options *options) {
-    return run_passes(graph, options, wai_pass_count - 1, wai_pass_count);
+    return run_passes(graph, options, packing() + 1, wai_pass_count);
 }

@@ -9,7 +9,7 @@
 wai_status wai_front_import(wai_graph *graph, const wai_onnx_model *model,
                             const wai_compile_options *options);
 
-/* All passes but the last two; pack_weights; winograd, which open dims need last of all. */
+/* All passes in front of pack_weights; that one; those behind it, which open dims need last. */
 wai_status wai_front_rewrite(wai_graph *graph, const wai_compile_options *options);
 wai_status wai_front_pack(wai_graph *graph, const wai_compile_options *options);
 wai_status wai_front_choose(wai_graph *graph, const wai_compile_options *options);

@@ -1,6 +1,8 @@
 /* stem: which convolutions go over to it, and that results stay, bit for bit. */
 #include "net.h"
 
+#include "compiler/front.h"
+
 static void stem_output(net *n, wai_value *x, uint32_t out, uint32_t kernel, uint32_t stride) {
     net_output(n, net_conv(n, x, 1, out, kernel, stride, kernel / 2, true));
 }
@@ -36,7 +38,30 @@ static void test_stem(void **state) {
     net_close(&n);
 }
 
+/* What open dims count on: examples are compared before weights are packed, and operators for
+ * packed weights are chosen when that is over. */
+static void test_front(void **state) {
+    (void)state;
+    const wai_compile_options options = {.optimize = 1};
+    net n;
+    net_open(&n, 1);
+    build(&n);
+    wai_status (*const parts[])(wai_graph *, const wai_compile_options *) = {
+        wai_front_rewrite, wai_front_pack, wai_front_choose};
+    static const uint32_t packed[] = {0, 6, 2}, stems[] = {0, 0, 4};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(parts[i](&n.graph, &options), WAI_OK);
+        uint32_t count = 0;
+        for (const wai_node *node = n.graph.first; node != NULL; node = node->next) {
+            count += node->op == &wai_op_conv2d && ((const wai_conv_params *)node->params)->packed;
+        }
+        assert_int_equal(count, packed[i]);
+        assert_int_equal(net_count(&n, &wai_op_stem), stems[i]);
+    }
+    net_close(&n);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stem)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stem), cmocka_unit_test(test_front)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
