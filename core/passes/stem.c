@@ -7,6 +7,7 @@
 #include "ops/stem.h"
 #include "ops/conv_common.h"
 #include "passes/pass.h"
+#include "wasmai_compile.h"
 
 /* More than these XNNPACK does as fast. */
 #define MOST_CHANNELS 4u
@@ -19,9 +20,16 @@ static bool suits(const wai_node *node) {
            wai_conv_packed_size(p) == node->in[1]->type.dims[0];
 }
 
+/* Winograd's method was asked for by its tile, and does this one. */
+static bool is_promised(const wai_graph *graph, const wai_node *node) {
+    const wai_conv_params *p = node->params;
+    return graph->winograd != WAI_WINOGRAD_OFF && graph->winograd != WAI_WINOGRAD_AUTO &&
+           p->kernel_h == 3 && p->kernel_w == 3 && p->stride_h == 1 && p->stride_w == 1;
+}
+
 wai_status wai_pass_stem(wai_graph *graph) {
     for (wai_node *node = graph->first; node != NULL; node = node->next) {
-        if (suits(node)) {
+        if (suits(node) && !is_promised(graph, node)) {
             node->op = &wai_op_stem;
         }
     }

@@ -89,6 +89,12 @@ const FUSED = [
     weights: { a: [4, 1, 5, 5] },
   },
   {
+    nodes: [['Conv', ['x', 'a', 'b'], 'y', { strides: [2, 2], pads: [1, 2, 1, 2] }]],
+    inputs: { x: [1, 3, 9, 14] },
+    outputs: { y: [1, 9, 5, 8] },
+    weights: { a: [9, 3, 3, 3], b: [9] },
+  },
+  {
     nodes: [
       ['MatMul', ['x', 'a'], 'p'],
       ['Add', ['p', 'b'], 'r'],

@@ -98,27 +98,35 @@ for (const name of real) {
   });
 }
 
-test('products of rows: the same bits on 1, 2, 3, 4 and 16 threads', { skip }, async () => {
-  const [rows, depth, columns] = [130, 500, 301];
-  const weights = Array.from({ length: depth * columns }, (_, i) => Math.sin(i * 12.9898));
-  const onnx = onnxFile({
-    nodes: [['MatMul', ['x', 'w'], ['y'], 'product']],
-    inputs: [['x', FLOAT, [rows, depth]]],
-    outputs: [['y', FLOAT, [rows, columns]]],
-    weights: [['w', [depth, columns], weights]],
+/** @type {Record<string, [op: string, x: number[], y: number[], w: number[], attributes?: object]>} */
+const OURS = {
+  'products of rows': ['MatMul', [130, 500], [130, 301], [500, 301]],
+  'first layers': ['Conv', [2, 3, 61, 50], [2, 20, 28, 22], [20, 3, 7, 7], { strides: [2, 2] }],
+};
+const product = (/** @type {number[]} */ dims) => dims.reduce((a, b) => a * b, 1);
+
+for (const [name, [op, dims, out, w, attributes = {}]] of Object.entries(OURS)) {
+  test(`${name}: the same bits on 1, 2, 3, 4 and 16 threads`, { skip }, async () => {
+    const weights = Array.from({ length: product(w) }, (_, i) => Math.sin(i * 12.9898));
+    const onnx = onnxFile({
+      nodes: [[op, ['x', 'w'], ['y'], 'ours', attributes]],
+      inputs: [['x', FLOAT, dims]],
+      outputs: [['y', FLOAT, out]],
+      weights: [['w', w, weights]],
+    });
+    const { bytes } = await compile(onnx, { optimize: true });
+    const x = Float32Array.from({ length: product(dims) }, (_, i) => Math.sin(i * 7.233));
+    let wanted;
+    for (const threads of [1, 2, 3, 4, 16]) {
+      const session = await load(bytes, { isolation: 'none', threads });
+      assert.equal(session.info.threads, threads);
+      const { y } = await session.run({ x: new Tensor('float32', x, dims) });
+      wanted ??= y.data.slice();
+      assert.deepEqual(y.data, wanted, `${threads} threads`);
+      await session.close();
+    }
   });
-  const { bytes } = await compile(onnx, { optimize: true });
-  const x = Float32Array.from({ length: rows * depth }, (_, i) => Math.sin(i * 7.233));
-  let wanted;
-  for (const threads of [1, 2, 3, 4, 16]) {
-    const session = await load(bytes, { isolation: 'none', threads });
-    assert.equal(session.info.threads, threads);
-    const { y } = await session.run({ x: new Tensor('float32', x, [rows, depth]) });
-    wanted ??= y.data.slice();
-    assert.deepEqual(y.data, wanted, `${threads} threads`);
-    await session.close();
-  }
-});
+}
 
 test('hardening looks at what threads wrote', { skip }, async () => {
   const session = await load(digits, { isolation: 'none', threads: 4, hardened: true });

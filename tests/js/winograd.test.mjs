@@ -67,6 +67,8 @@ test('it is taken where it is faster, or as one says, and answers the same', { s
   const sizes = [...made.values()].map(({ report }) => report.packageBytes);
   assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 256, `${sizes}`);
 
+  const promised = await compile(model(3, 21), { optimize: true, winograd: 4 });
+  assert.equal(tileOf(promised.report), 1, 'few channels too, if one asks for it');
   const tiny = await compile(model(2, 3), { optimize: true });
   assert.equal(tileOf(tiny.report), 0, 'not worth it for two channels');
   const plain = await compile(model(32, 21));
