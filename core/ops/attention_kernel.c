@@ -33,6 +33,9 @@
 #define LANES 8u
 #define BLOCK 64u /* keys between two looks at the largest score */
 #define TILE  32u
+/* Keys or columns of values that a pass sums: twelve sums are faster than eight where
+ * multiply-add is one instruction (product.c). */
+#define WIDE  (WAI_RELAXED ? 6u : 4u)
 #define FEW   3u /* queries that go without lanes */
 /* Floats of a task on the stack: turned queries and outputs. */
 #define SCRATCH (TILE * 128u)
@@ -181,21 +184,24 @@ static void group_init(group *g, const state *st, const float *q, size_t count) 
     memset(g->y, 0, st->value_size * LANES * sizeof(float));
 }
 
-/* Scores of four keys (or one: `row` is 0 and they are the same). */
-static inline void score_keys(float *scores, const float *q, const float *k, size_t row,
-                              size_t size, size_t keys) {
-    const float *k1 = k + row, *k2 = k1 + row, *k3 = k2 + row;
-    v128_t sum[4][2];
-    for (size_t i = 0; i < 4; i++) {
+/* Of `left` keys or columns, how many next. */
+static inline size_t next_few(size_t left) {
+    return WIDE == 6 && left >= 6 && left != 8 ? 6 : left >= 4 ? 4 : 1;
+}
+
+/* Scores of `keys` keys, a constant. */
+static inline __attribute__((always_inline)) void
+score_keys(float *scores, const float *q, const float *k, size_t row, size_t size, size_t keys) {
+    v128_t sum[WIDE][2];
+    for (size_t i = 0; i < keys; i++) {
         sum[i][0] = sum[i][1] = wasm_f32x4_const_splat(0);
     }
     for (size_t d = 0; d < size; d++, q += LANES) {
         const v128_t low = wasm_v128_load(q), high = wasm_v128_load(q + 4);
-        const v128_t x[4] = {wasm_v128_load32_splat(k + d), wasm_v128_load32_splat(k1 + d),
-                             wasm_v128_load32_splat(k2 + d), wasm_v128_load32_splat(k3 + d)};
-        for (size_t i = 0; i < 4; i++) {
-            sum[i][0] = wai_madd(low, x[i], sum[i][0]);
-            sum[i][1] = wai_madd(high, x[i], sum[i][1]);
+        for (size_t i = 0; i < keys; i++) {
+            const v128_t x = wasm_v128_load32_splat(k + i * row + d);
+            sum[i][0] = wai_madd(low, x, sum[i][0]);
+            sum[i][1] = wai_madd(high, x, sum[i][1]);
         }
     }
     for (size_t i = 0; i < keys; i++) {
@@ -206,49 +212,58 @@ static inline void score_keys(float *scores, const float *q, const float *k, siz
 
 static void score(float *scores, const state *st, const float *q, const float *k, size_t keys) {
     const size_t row = st->k.row;
-    for (; keys >= 4; keys -= 4, k += 4 * row, scores += 4 * LANES) {
-        score_keys(scores, q, k, row, st->size, 4);
-    }
-    for (; keys > 0; keys--, k += row, scores += LANES) {
-        score_keys(scores, q, k, 0, st->size, 1);
+    for (size_t n; keys > 0; keys -= n, k += n * row, scores += n * LANES) {
+        n = next_few(keys);
+        if (WIDE == 6 && n == 6) {
+            score_keys(scores, q, k, row, st->size, WIDE);
+        } else if (n == 4) {
+            score_keys(scores, q, k, row, st->size, 4);
+        } else {
+            score_keys(scores, q, k, row, st->size, 1);
+        }
     }
 }
 
 /* Scores become exponentials over the largest so far; factor[] brings to it what was
  * summed before. */
 static void soften(group *g, float *scores, size_t keys, v128_t factor[2]) {
+    const v128_t before[2] = {wasm_v128_load(g->max), wasm_v128_load(g->max + 4)};
+    v128_t max[2] = {before[0], before[1]}, sum[2];
+    for (size_t t = 0; t < keys; t++) {
+        for (size_t half = 0; half < 2; half++) {
+            max[half] = wasm_f32x4_pmax(max[half], wasm_v128_load(scores + t * LANES + half * 4));
+        }
+    }
+    sum[0] = sum[1] = wasm_f32x4_const_splat(0);
+    for (size_t t = 0; t < keys; t++) {
+        for (size_t half = 0; half < 2; half++) {
+            float *s = scores + t * LANES + half * 4;
+            const v128_t e = wai_exp_below(wasm_f32x4_sub(wasm_v128_load(s), max[half]));
+            wasm_v128_store(s, e);
+            sum[half] = wasm_f32x4_add(sum[half], e);
+        }
+    }
     for (size_t half = 0; half < 2; half++) {
-        float *s = scores + half * 4;
-        const v128_t before = wasm_v128_load(g->max + half * 4);
-        v128_t max = before, sum = wasm_f32x4_const_splat(0);
-        for (size_t t = 0; t < keys; t++) {
-            max = wasm_f32x4_pmax(max, wasm_v128_load(s + t * LANES));
-        }
-        for (size_t t = 0; t < keys; t++) {
-            const v128_t e = wai_exp_below(wasm_f32x4_sub(wasm_v128_load(s + t * LANES), max));
-            wasm_v128_store(s + t * LANES, e);
-            sum = wasm_f32x4_add(sum, e);
-        }
-        factor[half] = wai_exp_below(wasm_f32x4_sub(before, max));
-        wasm_v128_store(g->max + half * 4, max);
-        wasm_v128_store(g->sum + half * 4,
-                        wai_madd(wasm_v128_load(g->sum + half * 4), factor[half], sum));
+        float *total = g->sum + half * 4;
+        factor[half] = wai_exp_below(wasm_f32x4_sub(before[half], max[half]));
+        wasm_v128_store(g->max + half * 4, max[half]);
+        wasm_v128_store(total, wai_madd(wasm_v128_load(total), factor[half], sum[half]));
     }
 }
 
-/* y = y * factor + scores * v, for four columns of v (or one: `step` is 0). */
-static inline void add_columns(float *y, const v128_t factor[2], const float *scores,
-                               const float *v, size_t row, size_t keys, size_t columns) {
-    const size_t step = columns == 4 ? 1 : 0;
-    v128_t sum[4][2];
-    for (size_t i = 0; i < 4; i++) {
-        sum[i][0] = wasm_f32x4_mul(wasm_v128_load(y + i * step * LANES), factor[0]);
-        sum[i][1] = wasm_f32x4_mul(wasm_v128_load(y + i * step * LANES + 4), factor[1]);
+/* y = y * factor + scores * v, for `columns` of v, a constant. */
+static inline __attribute__((always_inline)) void
+add_columns(float *y, const v128_t factor[2], const float *scores, const float *v, size_t row,
+            size_t keys, size_t columns) {
+    v128_t sum[WIDE][2];
+    for (size_t i = 0; i < columns; i++) {
+        sum[i][0] = wasm_f32x4_mul(wasm_v128_load(y + i * LANES), factor[0]);
+        sum[i][1] = wasm_f32x4_mul(wasm_v128_load(y + i * LANES + 4), factor[1]);
     }
     for (size_t t = 0; t < keys; t++, scores += LANES, v += row) {
         const v128_t low = wasm_v128_load(scores), high = wasm_v128_load(scores + 4);
-        for (size_t i = 0; i < 4; i++) {
-            const v128_t x = wasm_v128_load32_splat(v + i * step);
+        for (size_t i = 0; i < columns; i++) {
+            const v128_t x = wasm_v128_load32_splat(v + i);
             sum[i][0] = wai_madd(low, x, sum[i][0]);
             sum[i][1] = wai_madd(high, x, sum[i][1]);
         }
@@ -261,12 +276,16 @@ static inline void add_columns(float *y, const v128_t factor[2], const float *sc
 
 static void add_values(group *g, const state *st, const v128_t factor[2], const float *scores,
                        const float *v, size_t keys) {
-    size_t e = 0;
-    for (; e + 4 <= st->value_size; e += 4) {
-        add_columns(g->y + e * LANES, factor, scores, v + e, st->v.row, keys, 4);
-    }
-    for (; e < st->value_size; e++) {
-        add_columns(g->y + e * LANES, factor, scores, v + e, st->v.row, keys, 1);
+    for (size_t e = 0, n; e < st->value_size; e += n) {
+        float *y = g->y + e * LANES;
+        n = next_few(st->value_size - e);
+        if (WIDE == 6 && n == 6) {
+            add_columns(y, factor, scores, v + e, st->v.row, keys, WIDE);
+        } else if (n == 4) {
+            add_columns(y, factor, scores, v + e, st->v.row, keys, 4);
+        } else {
+            add_columns(y, factor, scores, v + e, st->v.row, keys, 1);
+        }
     }
 }
 
