@@ -35,8 +35,8 @@
 #define TILE  32u
 /* Keys or columns of values that a pass sums: twelve sums are faster than eight where
  * multiply-add is one instruction (product.c). */
-#define WIDE  (WAI_RELAXED ? 6u : 4u)
-#define FEW   3u /* queries that go without lanes */
+#define WIDE (WAI_RELAXED ? 6u : 4u)
+#define FEW  3u /* queries that go without lanes */
 /* Floats of a task on the stack: turned queries and outputs. */
 #define SCRATCH (TILE * 128u)
 
@@ -190,8 +190,9 @@ static inline size_t next_few(size_t left) {
 }
 
 /* Scores of `keys` keys, a constant. */
-static inline __attribute__((always_inline)) void
-score_keys(float *scores, const float *q, const float *k, size_t row, size_t size, size_t keys) {
+static inline __attribute__((always_inline)) void score_keys(float *scores, const float *q,
+                                                             const float *k, size_t row,
+                                                             size_t size, size_t keys) {
     v128_t sum[WIDE][2];
     for (size_t i = 0; i < keys; i++) {
         sum[i][0] = sum[i][1] = wasm_f32x4_const_splat(0);
@@ -252,9 +253,10 @@ static void soften(group *g, float *scores, size_t keys, v128_t factor[2]) {
 }
 
 /* y = y * factor + scores * v, for `columns` of v, a constant. */
-static inline __attribute__((always_inline)) void
-add_columns(float *y, const v128_t factor[2], const float *scores, const float *v, size_t row,
-            size_t keys, size_t columns) {
+static inline __attribute__((always_inline)) void add_columns(float *y, const v128_t factor[2],
+                                                              const float *scores, const float *v,
+                                                              size_t row, size_t keys,
+                                                              size_t columns) {
     v128_t sum[WIDE][2];
     for (size_t i = 0; i < columns; i++) {
         sum[i][0] = wasm_f32x4_mul(wasm_v128_load(y + i * LANES), factor[0]);

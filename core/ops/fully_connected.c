@@ -122,52 +122,25 @@ static bool is_product(const wai_step *step) {
     return p->packed != 0 && p->out_features >= 8 && fits(step);
 }
 
-static wai_status prepare_product(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    const wai_fully_connected_params *p = step->params;
-    const wai_operand *w = &step->in[1];
-    if (!w->constant) {
-        return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "packed weights must be a constant");
-    }
-    const size_t size = wai_product_weights_size(p->in_features, p->out_features);
-    if (wai_type_size(&w->type) != size) {
-        return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
-                        "%zu bytes of packed weights where the kernel reads %zu",
-                        (size_t)wai_type_size(&w->type), size);
-    }
-    wai_product *product = step->state = wai_pool_alloc(pool, sizeof *product);
-    if (product == NULL) {
-        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for the state of a product");
-    }
-    *product = (wai_product){.rows = row_count(step),
-                             .depth = p->in_features,
-                             .columns = p->out_features,
-                             .min = p->min,
-                             .max = p->max};
-    return WAI_OK;
-}
-
 static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
-    return is_product(step) ? prepare_product(step, pool, diag)
-                            : wai_weighted_prepare(step, &wai_fully_connected_kind, pool, diag);
+    const wai_fully_connected_params *p = step->params;
+    if (!is_product(step)) {
+        return wai_weighted_prepare(step, &wai_fully_connected_kind, pool, diag);
+    }
+    const wai_product product = {.rows = row_count(step),
+                                 .depth = p->in_features,
+                                 .columns = p->out_features,
+                                 .min = p->min,
+                                 .max = p->max};
+    return wai_product_prepare(step, &product, pool, diag);
 }
 
 static wai_status setup(wai_step *step, wai_diag *diag) {
-    if (!is_product(step)) {
-        return wai_weighted_setup(step, diag);
-    }
-    wai_product *product = step->state;
-    product->x = step->in[0].data;
-    product->weights = step->in[1].data;
-    product->y = step->out[0].data;
-    return WAI_OK;
+    return is_product(step) ? wai_product_setup(step, diag) : wai_weighted_setup(step, diag);
 }
 
 static wai_status run(wai_step *step, wai_diag *diag) {
-    if (!is_product(step)) {
-        return wai_weighted_run(step, diag);
-    }
-    wai_product_run(step->state, step->threads);
-    return WAI_OK;
+    return is_product(step) ? wai_product_step(step, diag) : wai_weighted_run(step, diag);
 }
 
 const wai_kernel wai_op_fully_connected_kernel = {prepare, setup, run};

@@ -24,6 +24,8 @@
 #define DEPTH 384u
 /* Tiles of columns that a tile of rows is read for. */
 #define BLOCK 2u
+/* Tiles of columns of a single row. */
+#define SEVERAL 4u
 /* Floats of x that are at work: 256 KB. */
 #define SHARE 65536u
 /* Pieces of work for each thread. */
@@ -69,6 +71,9 @@ INLINE void tile(size_t rows, const part *p) {
 
 /* As XNNPACK's kernels: a ReLU keeps a NaN, other bounds make it the lower one. */
 static void clamp_rows(size_t rows, const part *p) {
+    if (p->min == -INFINITY && p->max == INFINITY) {
+        return;
+    }
     const bool relu = p->min == 0 && p->max == INFINITY;
     const v128_t min = wasm_f32x4_splat(p->min), max = wasm_f32x4_splat(p->max);
     for (size_t i = 0; i < 2 * rows; i++) {
@@ -102,7 +107,7 @@ static void rows_of_tile(size_t rows, const part *p) {
     default:
         tile(1, p);
     }
-    if (p->last && (p->min != -INFINITY || p->max != INFINITY)) {
+    if (p->last) {
         clamp_rows(rows, p);
     }
 }
@@ -140,12 +145,43 @@ static void narrow(const wai_product *w, size_t row, size_t rows, const float *w
     }
 }
 
+/* One row: its two sums of a tile would wait for themselves, so several tiles at a time. Returns
+ * the first tile that is not done. */
+static size_t one_row(const wai_product *w, size_t row, size_t first, size_t end) {
+    const size_t stride = (1 + w->depth) * COLUMNS;
+    for (; end - first >= SEVERAL; first += SEVERAL) {
+        const float *x = w->x + row * w->depth, *from = w->weights + first * stride;
+        part p = {.y = w->y + row * w->columns + first * COLUMNS, .min = w->min, .max = w->max};
+        v128_t sum[SEVERAL][2];
+        for (size_t i = 0; i < SEVERAL; i++) {
+            sum[i][0] = wasm_v128_load(from + i * stride);
+            sum[i][1] = wasm_v128_load(from + i * stride + 4);
+        }
+        ONE_AT_A_TIME
+        for (size_t k = w->depth; k > 0; k--) {
+            const v128_t factor = wasm_v128_load32_splat(x++);
+            from += COLUMNS;
+            for (size_t i = 0; i < SEVERAL; i++) {
+                sum[i][0] = wai_madd(factor, wasm_v128_load(from + i * stride), sum[i][0]);
+                sum[i][1] = wai_madd(factor, wasm_v128_load(from + i * stride + 4), sum[i][1]);
+            }
+        }
+        for (size_t i = 0; i < SEVERAL; i++, p.y += COLUMNS) {
+            wasm_v128_store(p.y, sum[i][0]);
+            wasm_v128_store(p.y + 4, sum[i][1]);
+            clamp_rows(1, &p);
+        }
+    }
+    return first;
+}
+
 /* A task of pthreadpool: `rows` and `tiles` of 8 columns, from `row` and `tile` on. */
 static void piece(const wai_product *w, size_t row, size_t first, size_t rows, size_t tiles) {
     const size_t stride = (1 + w->depth) * COLUMNS;
     const size_t whole = least(w->columns / COLUMNS, first + tiles);
     const size_t chunks = (w->depth + DEPTH - 1) / DEPTH;
     const size_t chunk = (w->depth + chunks - 1) / chunks;
+    const size_t start = rows == 1 && first < whole ? one_row(w, row, first, whole) : first;
     for (size_t k = 0; k < w->depth; k += chunk) {
         part p = {.x_stride = w->depth,
                   .y_stride = w->columns,
@@ -154,7 +190,7 @@ static void piece(const wai_product *w, size_t row, size_t first, size_t rows, s
                   .last = k + chunk >= w->depth,
                   .min = w->min,
                   .max = w->max};
-        for (size_t block = first; block < whole; block += BLOCK) {
+        for (size_t block = start; block < whole; block += BLOCK) {
             const size_t end = least(whole, block + BLOCK);
             for (size_t i = 0, n; i < rows; i += n) {
                 n = next_rows(rows - i);
@@ -188,4 +224,41 @@ void wai_product_run(const wai_product *w, struct pthreadpool *threads) {
     }
     pthreadpool_parallelize_2d_tile_2d(threads, (pthreadpool_task_2d_tile_2d_t)piece, (void *)w,
                                        w->rows, tiles, rows, some, 0);
+}
+
+/* ---- of a step -------------------------------------------------------------- */
+
+wai_status wai_product_prepare(wai_step *step, const wai_product *product, wai_pool *pool,
+                               wai_diag *diag) {
+    const wai_operand *w = &step->in[1];
+    if (!w->constant) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, step->where, "packed weights must be a constant");
+    }
+    const size_t is = wai_type_size(&w->type);
+    const size_t wanted = wai_product_weights_size(product->depth, product->columns);
+    if (is != wanted) {
+        return wai_fail(diag, WAI_ERR_MALFORMED, step->where,
+                        "%zu bytes of packed weights where the kernel reads %zu", is, wanted);
+    }
+    wai_product *state = step->state = wai_pool_alloc(pool, sizeof *state);
+    if (state == NULL) {
+        return wai_fail(diag, WAI_ERR_MEMORY, step->where, "no memory for the state of a product");
+    }
+    *state = *product;
+    return WAI_OK;
+}
+
+wai_status wai_product_setup(wai_step *step, wai_diag *diag) {
+    (void)diag;
+    wai_product *product = step->state;
+    product->x = step->in[0].data;
+    product->weights = step->in[1].data;
+    product->y = step->out[0].data;
+    return WAI_OK;
+}
+
+wai_status wai_product_step(wai_step *step, wai_diag *diag) {
+    (void)diag;
+    wai_product_run(step->state, step->threads);
+    return WAI_OK;
 }

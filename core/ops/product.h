@@ -11,9 +11,7 @@
 #ifndef WAI_PRODUCT_H
 #define WAI_PRODUCT_H
 
-#include <stddef.h>
-
-struct pthreadpool;
+#include "ops/op.h"
 
 typedef struct wai_product {
     const float *x, *weights;
@@ -26,5 +24,12 @@ typedef struct wai_product {
 size_t wai_product_weights_size(size_t depth, size_t columns);
 
 void wai_product_run(const wai_product *product, struct pthreadpool *threads);
+
+/* For a kernel whose weights are packed: a step of in[0] times in[1], given all but the pointers.
+ */
+wai_status wai_product_prepare(wai_step *step, const wai_product *product, wai_pool *pool,
+                               wai_diag *diag);
+wai_status wai_product_setup(wai_step *step, wai_diag *diag);
+wai_status wai_product_step(wai_step *step, wai_diag *diag);
 
 #endif

@@ -263,6 +263,27 @@ static void check_random_conv(void) {
     check_random(&s, 4, xd, 4, wd);
 }
 
+/* 1x1 with so many weights that conv2d takes product.h. */
+static void check_random_wide(void) {
+    subject s = {.op = &wai_op_conv2d};
+    wai_conv_params *p = &s.params.conv;
+    *p = (wai_conv_params){.groups = 1,
+                           .group_in = 200 + next(300),
+                           .group_out = 330 + next(40),
+                           .kernel_h = 1,
+                           .kernel_w = 1,
+                           .stride_h = 1,
+                           .stride_w = 1,
+                           .dilation_h = 1,
+                           .dilation_w = 1};
+    random_range(&p->min, &p->max);
+    uint32_t xd[4] = {1 + next(2), 1 + next(3), 1 + next(4), p->group_in};
+    uint32_t wd[4] = {p->group_out, 1, 1, p->group_in};
+    snprintf(s.text, sizeof s.text, "conv2d 1x1 x %ux%ux%ux%u o %u", xd[0], xd[1], xd[2], xd[3],
+             p->group_out);
+    check_random(&s, 4, xd, 4, wd);
+}
+
 static void check_random_fc(void) {
     subject s = {.op = &wai_op_fully_connected};
     wai_fully_connected_params *p = &s.params.fc;
@@ -313,6 +334,8 @@ int main(int argc, char **argv) {
         check_random_conv();
         if (i % 4 == 0)
             check_random_fc();
+        if (i % 40 == 0)
+            check_random_wide();
     }
     printf("%u rounds: %u numbers, %u packed, %u plain, %u failures\n", rounds, numbers,
            packed_count, plain_count, failures);

@@ -47,9 +47,9 @@ static void check_random(void) {
     static const float lows[] = {-INFINITY, 0, -0.5f, -INFINITY};
     static const float highs[] = {INFINITY, INFINITY, 0.75f, 0.25f};
     const uint32_t range = next(4), deep = next(6) == 0, tall = next(6) == 0;
-    wai_product p = {.rows = next(tall ? 400 : 20),
+    wai_product p = {.rows = next(4) == 0 ? 1 : next(tall ? 400 : 20),
                      .depth = 1 + next(deep ? 900 : 40),
-                     .columns = 1 + next(50),
+                     .columns = 1 + next(90),
                      .min = lows[range],
                      .max = highs[range]};
     const size_t size = wai_product_weights_size(p.depth, p.columns);
