@@ -18,6 +18,7 @@
 #include <pthreadpool.h>
 #include <string.h>
 
+#include "base/forget.h"
 #include "ops/attention.h"
 #include "ops/emit.h"
 #include "ops/simd.h"
@@ -331,6 +332,8 @@ static void attend_many(const state *st, size_t b, size_t h, size_t first, size_
     for (size_t i = 0; i < group_count; i++) {
         group_finish(&groups[i], st, y + i * LANES * st->y.row);
     }
+    wai_forget(scratch, group_count * LANES * (st->size + st->value_size) * sizeof(float));
+    wai_forget(scores, sizeof scores);
 }
 
 /* ---- few queries ---------------------------------------------------------------- */
@@ -430,6 +433,9 @@ static void attend_one(const state *st, size_t b, size_t h, size_t query) {
     for (size_t e = 0; e < st->value_size; e++) {
         y[e] = sums[e] * (1.0f / sum);
     }
+    wai_forget(q, sizeof q);
+    wai_forget(sums, sizeof sums);
+    wai_forget(scores, sizeof scores);
 }
 
 /* ---- run -------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/forget.h"
 #include "ops/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -143,6 +144,7 @@ static void narrow(const wai_product *w, size_t row, size_t rows, const float *w
             memcpy(to, y + r * COLUMNS, count * sizeof(float));
         }
     }
+    wai_forget(y, sizeof y);
 }
 
 /* One row: its two sums of a tile would wait for themselves, so several tiles at a time. Returns

@@ -1,6 +1,7 @@
 /* stem_tile.c - the loops of stem.h. */
 #include <string.h>
 
+#include "base/forget.h"
 #include "ops/simd.h"
 #include "ops/stem.h"
 
@@ -116,12 +117,12 @@ void wai_stem_row(const wai_stem *s, size_t n, size_t y) {
     float *to = s->y + (n * s->out_height + y) * s->out_width * out;
     const int64_t top = (int64_t)y * p->stride_h - p->pad_top;
     const bool inside = top >= 0 && top + p->kernel_h <= s->height;
+    float patch[WAI_STEM_PATCH];
     inputs x = {.pixel = p->stride_w * in, .rows = p->kernel_h, .run = p->kernel_w * in};
     for (size_t done = 0; done < s->out_width; done += TILE) {
         const size_t rest = s->out_width - done;
         const target t = {to + done * out, rest < TILE ? rest : TILE, out, p->min, p->max};
         const int64_t left = (int64_t)(done * p->stride_w) - p->pad_left;
-        float patch[WAI_STEM_PATCH];
         if (inside && left >= 0 && left + (int64_t)span <= s->width) {
             x.at = image + ((size_t)top * s->width + (size_t)left) * in;
             x.row = s->width * in;
@@ -132,4 +133,5 @@ void wai_stem_row(const wai_stem *s, size_t n, size_t y) {
         }
         tile(x, s->weights, &t);
     }
+    wai_forget(patch, sizeof patch);
 }
