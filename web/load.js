@@ -41,94 +41,29 @@ const OPTIONS = [
 
 /** @param {unknown} source @param {LoadOptions} [options] @returns {Promise<Session>} */
 export async function load(source, options = {}) {
-  const {
-    isolation,
-    capMB,
-    hardening,
-    deterministic,
-    threads,
-    signal,
-    onProgress,
-    sha384,
-    trust,
-    key,
-    keepPackage,
-  } = checkOptions(options);
-  const hardened = hardening !== null;
-  const variant = chooseVariant(assets.runtimes, { deterministic, hardened });
-  const parallel = withThreads(variant.name);
-  const allowed = allowedThreads({
-    threads,
-    isolation,
-    encrypted: key !== null,
-    built: assets.runtimes[parallel] !== undefined,
-    secure: assets.secure,
-  });
-  const built = allowed.most > 1 ? parallel : variant.name;
-  const asset = assets.runtimes[built];
-  const origin = describeSource(source, sha384, trust !== null);
+  const wanted = checkOptions(options);
+  const { signal, onProgress, trust, keepPackage } = wanted;
+  const { variant, ...chosen } = chooseRuntime(wanted);
+  const origin = describeSource(source, wanted.sha384, trust !== null);
   if (signal?.aborted) throw abortedError(origin.where);
 
   // All at once: package and signature come in, the worker starts and compiles the runtime.
-  const place = placeFor(isolation);
-  const runtimeComing = fetchOnce(/** @type {import('./assets.js').Asset} */ (asset));
-  runtimeComing.catch(() => {});
-  const started = place
-    ? reserve.take({ place, variant: built, runtime: runtimeComing }, signal)
-    : undefined;
+  const parts = newParts(wanted, chosen, origin.where);
+  const started = parts.place ? reserve.take(needsOf(parts), signal) : undefined;
   started?.catch(() => {});
   const proofComing = trust && readProof(trust, origin);
   proofComing?.catch(() => {});
   const helpers = { stop() {} };
   try {
-    /** @type {import('./runners.js').Parts} */
-    const parts = {
-      variant: built,
-      runtime: new Uint8Array(0),
-      pack: null,
-      pour: null,
-      key,
-      about: null,
-      capMB,
-      allowed,
-      threads: { count: 1, why: '' },
-      where: origin.where,
-      place,
-      hardening,
-    };
-    const { size: total, proof } = await takePackage(parts, origin, {
-      signal,
-      onProgress,
-      proof: proofComing,
-      keepPackage,
-      started,
-      helpers,
-    });
-    const runtime = await runtimeComing;
+    const receiving = { signal, onProgress, proof: proofComing };
+    const how = { ...receiving, keepPackage, started, helpers };
+    const { size: total, proof } = await takePackage(parts, origin, how);
+    await parts.runtime;
     if (signal?.aborted) throw abortedError(origin.where);
     onProgress({ loaded: total, total, phase: 'open' });
-    parts.runtime = runtime;
-    const start = place ? startWorkerRunner : startDirectRunner;
+    const start = parts.place ? startWorkerRunner : startDirectRunner;
     const runner = await start(parts, signal, started, helpers);
-    const { certificate, head, golden } = /** @type {import('./runners.js').About} */ (parts.about);
-    const facts = {
-      variant: variant.name,
-      variantReason: variant.why,
-      deterministic: variant.exact,
-      isolation,
-      hardened,
-      certificate,
-      signature: signatureInfo(proof),
-    };
-    const session = new Session({
-      runner,
-      start,
-      parts,
-      facts,
-      golden,
-      head,
-      reserve: place && reserve.join({ place, variant: built, runtime }),
-    });
+    const session = newSession({ runner, start, parts, wanted, variant, proof });
     onProgress({ loaded: total, total, phase: 'ready' });
     return session;
   } catch (cause) {
@@ -147,9 +82,76 @@ export async function load(source, options = {}) {
   }
 }
 
+/** @typedef {ReturnType<typeof checkOptions>} Wanted */
+/** @typedef {import('./runners.js').Parts} Parts */
+
+/** The variant, and the build of it that has as many threads as may be. @param {Wanted} wanted */
+function chooseRuntime({ hardening, deterministic, threads, isolation, key }) {
+  const variant = chooseVariant(assets.runtimes, { deterministic, hardened: hardening !== null });
+  const parallel = withThreads(variant.name);
+  const allowed = allowedThreads({
+    threads,
+    isolation,
+    encrypted: key !== null,
+    built: assets.runtimes[parallel] !== undefined,
+    secure: assets.secure,
+  });
+  return { variant, allowed, built: allowed.most > 1 ? parallel : variant.name };
+}
+
+/**
+ * What is known before there is a package; the runtime begins to come.
+ * @param {Wanted} wanted @param {Omit<ReturnType<typeof chooseRuntime>, 'variant'>} chosen @param {string} where
+ * @returns {Parts}
+ */
+function newParts({ isolation, key, capMB, hardening }, { allowed, built }, where) {
+  const runtime = fetchOnce(/** @type {import('./assets.js').Asset} */ (assets.runtimes[built]));
+  runtime.catch(() => {});
+  return {
+    variant: built,
+    runtime,
+    pack: null,
+    pour: null,
+    key,
+    about: null,
+    capMB,
+    allowed,
+    threads: { count: 1, why: '' },
+    where,
+    place: placeFor(isolation),
+    hardening,
+  };
+}
+
+/** @param {Parts} parts @returns {import('./reserve.js').Needs} */
+const needsOf = ({ place, variant, runtime }) => ({
+  place: /** @type {import('./places.js').Place} */ (place),
+  variant,
+  runtime,
+});
+
+/**
+ * @param {{ runner: import('./runners.js').Runner, start: import('./runners.js').StartRunner, parts: Parts, wanted: Wanted,
+ *   variant: ReturnType<typeof chooseVariant>, proof: import('./signature.js').Proof | null }} opened
+ */
+function newSession({ runner, start, parts, wanted, variant, proof }) {
+  const { certificate, head, golden } = /** @type {import('./runners.js').About} */ (parts.about);
+  const facts = {
+    variant: variant.name,
+    variantReason: variant.why,
+    deterministic: variant.exact,
+    isolation: wanted.isolation,
+    hardened: wanted.hardening !== null,
+    certificate,
+    signature: signatureInfo(proof),
+  };
+  const member = parts.place && reserve.join(needsOf(parts));
+  return new Session({ runner, start, parts, facts, golden, head, reserve: member });
+}
+
 /**
  * The package, to be kept; or poured into the worker that was started, with its threads.
- * @param {import('./runners.js').Parts} parts @param {import('./sources.js').Source} origin
+ * @param {Parts} parts @param {import('./sources.js').Source} origin
  * @param {Pick<import('./receive.js').Receiving, 'signal' | 'onProgress' | 'proof'> & { keepPackage: boolean | undefined,
  *   started: Promise<import('./rpc.js').WorkerClient> | undefined, helpers: import('./runners.js').Helpers }} how
  */
@@ -183,9 +185,9 @@ const MOST_KEPT = 64 << 20;
 /**
  * What is done for a worker before it opens the package: nothing for the one into which it was poured as it
  * came in, and for those that follow where it is kept; else it is fetched again, and must be the same.
- * @param {import('./sources.js').Source} origin @param {import('./runners.js').Parts} parts
+ * @param {import('./sources.js').Source} origin @param {Parts} parts
  * @param {{ about: import('./pouring.js').AboutBytes, client: import('./rpc.js').WorkerClient | undefined }} first
- * @returns {import('./runners.js').Parts['pour']}
+ * @returns {Parts['pour']}
  */
 function pouring(origin, parts, { about, client: first }) {
   let there = true;

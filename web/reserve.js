@@ -10,7 +10,7 @@ import { WorkerClient } from './rpc.js';
 
 /** @typedef {import('./places.js').Place} Place */
 /** @typedef {Uint8Array<ArrayBuffer>} Runtime */
-/** The runtime is that of a variant. @typedef {{ place: Place, variant: string, runtime: Runtime | Promise<Runtime> }} Needs */
+/** The runtime is that of a variant. @typedef {{ place: Place, variant: string, runtime: Promise<Runtime> }} Needs */
 /** What a session has of it; `fill` when it is at rest. @typedef {{ fill(): void, leave(): void }} Member */
 
 /** After the last session: as long as it takes to open the next model, and no longer. */

@@ -26,7 +26,7 @@ import { letOthersRun } from './turns.js';
  * What a runner is made from, kept for making the next one.
  * @typedef {object} Parts
  * @property {import('./variants.js').RuntimeName} variant  of the runtime
- * @property {Uint8Array<ArrayBuffer>} runtime
+ * @property {Promise<Uint8Array<ArrayBuffer>>} runtime
  * @property {ArrayBuffer | null} pack  as it came; null while it is with the worker that opens it, or not kept
  * @property {((client: WorkerClient, helpers: Helpers) => Promise<import('./pouring.js').AboutBytes | null>) | null} pour
  *   into a worker, unless it is there already; null in the end: it is kept, and not there
@@ -232,7 +232,7 @@ function chooseThreads(parts, certificate) {
 
 /** @type {StartRunner} */
 export async function startDirectRunner(parts) {
-  const { pack, runtime, key, hardening } = parts;
+  const { pack, key, hardening } = parts;
   if (!pack) throw new WasmAIError('STATE', parts.where, 'the package was lost: load it again');
   const given = new Uint8Array(pack);
   const plain = key ? (await openEncrypted(given, key, parts.where)).plain : given;
@@ -242,6 +242,7 @@ export async function startDirectRunner(parts) {
   const { helpers, stop } = await nodeHelpers(parts.threads.count - 1, (error) => {
     failure ??= error;
   });
+  const runtime = await parts.runtime;
   const engine = openEngine({ runtime, pack: plain, pages, hardening, helpers });
   return {
     inputs: checkSlots(engine.inputs, parts.where),

@@ -206,7 +206,7 @@ export class Session {
     const slots = Object.entries(outputs).map(([name, { dtype }]) => ({ name, dtype }));
     const made = describeTensors(slots, Object.values(outputs));
     return makeReceipt({
-      runtime: this.#parts.runtime,
+      runtime: await this.#parts.runtime,
       variant: this.#facts.variant,
       head: this.#head,
       inputs: await Promise.all(inputs),
