@@ -180,7 +180,8 @@ export async function pourInto(client, certificate, parts, helpers) {
     const { buffer } = bytes;
     const answer = await client.request('pour', { at, bytes: buffer, hash: !own }, [buffer]);
     const spare = answer.spare instanceof ArrayBuffer ? answer.spare : null;
-    return { digest: own ?? String(answer.digest), spare };
+    const said = typeof answer.digest === 'string' ? answer.digest : '';
+    return { digest: own ?? said, spare };
   };
 }
 

@@ -1,6 +1,7 @@
 // Target `answers`: a worker that was taken over and says anything. The loader believes nothing of
 // it: it rejects with a WasmAIError, or gives tensors of which every part fits the others.
 
+import { createHash } from 'node:crypto';
 import { load, Tensor } from '../../web/wasmai.js';
 import { Compiler } from '../compiler.mjs';
 import { DTYPES, dtypeByName, elementCount } from '../dtypes.mjs';
@@ -21,6 +22,13 @@ const symbols = [{ name: 'n', min: 1, max: 2 }, null];
 /** What an honest worker says. @type {Record<string, (request: any) => any>} */
 const HONEST = {
   prepare: ({ id }) => ({ id }),
+  begin: ({ id }) =>
+    choices.byte() % 4 ? { id } : { id, error: { code: 'MEMORY', where: 'browser memory' } },
+  pour: ({ id, bytes }) => ({
+    id,
+    digest: createHash('sha384').update(new Uint8Array(bytes)).digest('hex'),
+    spare: bytes,
+  }),
   open: ({ id, pack: given }) => ({
     id,
     inputs: slots('x', choices.byte() & 1 ? { symbols, varies: true } : {}),
@@ -72,6 +80,9 @@ class HostileWorker {
 
   postMessage(request, transfer) {
     const honest = HONEST[request.op](structuredClone(request, { transfer }));
+    // Few would get beyond them else.
+    const early = request.op === 'begin' || request.op === 'pour';
+    if (early && choices.byte() % 16 !== 0) return this.say(honest);
     for (let i = choices.byte() % 4; i > 0; i--) this.extra(request.id);
     const how = choices.byte() % 8;
     if (how === 0) this.say(choices.value());

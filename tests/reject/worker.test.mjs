@@ -1,6 +1,7 @@
 // A worker that was taken over: whatever it says to the page, load and run reject with a WasmAIError
 // at once, or give tensors of which every part fits. The same at random: harness/fuzz/answers.mjs.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { load, Tensor, WasmAIError } from '../../web/wasmai.js';
 import { digitsPackage } from './support.mjs';
@@ -15,8 +16,10 @@ const answered = {
   memoryBytes: 65536,
 };
 
+const sha384 = (buffer) => createHash('sha384').update(new Uint8Array(buffer)).digest('hex');
+
 /** A Worker that answers as it is told, in messages that were cloned. */
-function workerThatSays({ open = {}, run = {}, ready = { ready: true } }) {
+function workerThatSays({ begin = {}, pour = {}, open = {}, run = {}, ready = { ready: true } }) {
   return class {
     /** @type {Record<string, ((event: any) => void)[]>} */
     listeners = { message: [], error: [], messageerror: [] };
@@ -40,14 +43,21 @@ function workerThatSays({ open = {}, run = {}, ready = { ready: true } }) {
       });
     }
 
-    postMessage({ id, op, pack }, transfer) {
-      const given = structuredClone(pack, { transfer });
+    postMessage(request, transfer) {
+      const { id, op, pack, bytes } = structuredClone(request, { transfer });
       if (op === 'prepare') this.say({ id });
-      else if (op === 'open') this.say({ id, ...opened, pack: given, ...open });
+      else if (op === 'begin') this.say({ id, ...begin });
+      else if (op === 'pour') this.say({ id, digest: sha384(bytes), spare: bytes, ...pour });
+      else if (op === 'open') this.say({ id, ...opened, pack, ...open });
       else this.say({ id, ...answered, ...run });
     }
   };
 }
+
+/** Then the package goes there as a whole, and comes back. */
+const NO_MEMORY_YET = {
+  begin: { error: { code: 'MEMORY', where: 'browser memory', message: 'x' } },
+};
 
 async function outcome(says) {
   const before = globalThis.Worker;
@@ -66,8 +76,10 @@ async function outcome(says) {
 }
 
 test('an honest worker is believed', async () => {
-  const { outputs } = await outcome({});
-  assert.deepEqual([...(outputs?.y.dims ?? [])], [2, 2]);
+  for (const honest of [{}, NO_MEMORY_YET, { pour: { spare: null } }, { pour: { spare: 'x' } }]) {
+    const { outputs } = await outcome(honest);
+    assert.deepEqual([...(outputs?.y.dims ?? [])], [2, 2]);
+  }
 });
 
 const holes = (length) => {
@@ -97,7 +109,11 @@ const LIES = [
   ['two inputs of one name', { open: { inputs: [image, image] } }],
   ['memory that is no number', { open: { memoryBytes: NaN } }],
   ['memory that is a list', { open: { memoryBytes: [[65536]] } }],
-  ['no package back', { open: { pack: null } }],
+  ['no package back', { ...NO_MEMORY_YET, open: { pack: null } }],
+  ['another digest of a chunk', { pour: { digest: sha384(new ArrayBuffer(1)) } }],
+  ['no digest of a chunk', { pour: { digest: undefined } }],
+  ['a digest that is a list', { pour: { digest: holes(2 ** 32 - 1) } }],
+  ['no room, and not why', { begin: { error: {} } }],
   ['an error without words', { open: { error: {} } }],
   ['an error that is a number', { run: { error: 1 } }],
   ['output dims with a hole', output({ dims: behind(4) })],
@@ -119,6 +135,6 @@ for (const [name, lie] of LIES) {
     assert.ok(error instanceof WasmAIError, `believed, or: ${error}`);
     assert.ok(error.where && error.message.length > 10, error.message);
     // What it says of itself is checked before there is a session.
-    assert.equal(believed, !('open' in lie || 'ready' in lie));
+    assert.equal(believed, !['begin', 'pour', 'open', 'ready'].some((op) => op in lie));
   });
 }
