@@ -42,35 +42,57 @@ export function onEngines(name, body, { cannot = {} } = {}) {
   for (const engine of BROWSER_NAMES) {
     const skip = cannot[engine] ?? CANNOT[engine] ?? browserMissing(engine);
     test(`${name} (${engine})`, { skip }, async (t) => {
-      const browser = browsers.get(engine) ?? launchBrowser(engine);
-      browsers.set(engine, browser);
-      await inTime(engine, Promise.resolve(body({ engine, browser: await browser, t })));
+      const attempt = async () => {
+        const browser = browsers.get(engine) ?? launchBrowser(engine);
+        browsers.set(engine, browser);
+        await inTime(engine, Promise.resolve(body({ engine, browser: await browser, t })));
+      };
+      await attempt().catch((error) => {
+        if (!(error instanceof Silent)) throw error;
+        t.diagnostic(`${engine} did not answer at all any more: once more in a new one`);
+        return attempt();
+      });
     });
   }
 }
 
 /** Far above what any takes on a busy machine: whoever waits longer waits for ever. */
 const MOST_MS = 150_000;
+const ANSWER_MS = 15_000;
+
+/** The browser itself is stuck, whatever it was asked. */
+class Silent extends Error {}
+
+/** @template T @param {Promise<T>} work @param {number} ms @param {T} late */
+async function within(work, ms, late) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const end = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(late), ms);
+  });
+  return Promise.race([work, end]).finally(() => clearTimeout(timer));
+}
+
+/** Whether it opens a page and answers there. @param {import('../../harness/browsers/index.mjs').Browser} browser */
+async function answers(browser) {
+  const { page, close } = await browser.newPage();
+  const two = await page.evaluate(() => 1 + 1);
+  await close();
+  return two === 2;
+}
 
 /** A browser that does not answer costs one test and not all that follow. @param {Engine} engine @param {Promise<unknown>} work */
 async function inTime(engine, work) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no end after ${MOST_MS} ms`)), MOST_MS);
-  });
-  try {
-    await Promise.race([work, late]);
-  } catch (error) {
-    if (String(error).includes('no end after')) {
-      const stuck = browsers.get(engine);
-      browsers.delete(engine);
-      stuck?.then((browser) => browser.close()).catch(() => {});
-    }
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = Symbol('late');
+  if ((await within(work, MOST_MS, late)) !== late) return;
+  const stuck = /** @type {Promise<import('../../harness/browsers/index.mjs').Browser>} */ (
+    browsers.get(engine)
+  );
+  const alive = await within(stuck.then(answers), ANSWER_MS, false).catch(() => false);
+  browsers.delete(engine);
+  stuck.then((browser) => browser.close()).catch(() => {});
+  if (alive) throw new Error(`no end after ${MOST_MS} ms, in a browser that answers`);
+  throw new Silent(`no end after ${MOST_MS} ms, and the browser does not answer`);
 }
 
 after(async () => {
