@@ -2,8 +2,8 @@
 
 #include "runtime/harden.h"
 
-/* About 20 us of one thread; below it, waking the others gains nothing (harness/bench/LOG.md). */
-#define WORK_FOR_THREADS 500000u
+/* About 8 us of one thread; below it, waking the others gains nothing (harness/bench/LOG.md). */
+#define WORK_FOR_THREADS 200000u
 
 /* Floating-point operations; to read and write an element takes as long as four of them. */
 static uint64_t work_of(const wai_step *step) {

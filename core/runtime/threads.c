@@ -8,11 +8,12 @@
 #define NUMBER 0x100u
 
 /*
- * LOOKS: at a word before a thread sleeps, a few microseconds, since pages share cores. PIECES of
- * work for each thread: so many that one which is held up holds up little. Measured:
+ * LOOKS: at a word before a thread sleeps, some 20 microseconds: from one step to the next, and no
+ * longer, since pages share cores. To sleep and be woken takes more of the processor than that.
+ * PIECES of work for each thread: so many that one which is held up holds up little. Measured:
  * harness/bench/LOG.md.
  */
-enum { LOOKS = 2000, PIECES = 8 };
+enum { LOOKS = 20000, PIECES = 8 };
 /* Sums of pieces stay below 2^32; more tiles than that no step has. */
 #define MOST_TILES (1u << 30)
 
