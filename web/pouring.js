@@ -32,7 +32,8 @@ import { sha384Of } from './chunks.js';
 const AHEAD = 64;
 
 /** Room for a chunk: what a sink gave back, or new. @param {ArrayBuffer | null} spare @param {number} size */
-const roomIn = (spare, size) => new Uint8Array(spare?.byteLength === size ? spare : new ArrayBuffer(size)); // biome-ignore format: one thought
+const roomIn = (spare, size) =>
+  new Uint8Array(spare?.byteLength === size ? spare : new ArrayBuffer(size));
 
 /** All of it stays here. @implements {Room} */
 export class Keeping {
