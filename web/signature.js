@@ -28,6 +28,9 @@ import { subtleFor } from './subtle.js';
  */
 
 const ALGORITHM = 'Ed25519';
+/** What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410, 10.1). */
+const SPKI_HEAD = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const KEY_BYTES = 32;
 
 const noEd25519 = (/** @type {string} */ where, /** @type {unknown} */ cause) =>
   new WasmAIError(
@@ -55,12 +58,24 @@ export async function importPublicKey(pem) {
   if (!found) throw bad('give the text of a public key in PEM, as `wasm-ai keygen` writes it');
   const crypto = subtle(where);
   try {
-    const der = bytesOfBase64(found[1].replace(/\s/g, ''));
-    return await crypto.importKey('spki', der, { name: ALGORITHM }, false, ['verify']);
+    const raw = keyOfSpki(bytesOfBase64(found[1].replace(/\s/g, '')));
+    return await crypto.importKey('raw', raw, { name: ALGORITHM }, false, ['verify']);
   } catch (cause) {
     if (/** @type {any} */ (cause)?.name === 'NotSupportedError') throw noEd25519(where, cause);
     throw new WasmAIError('ARGUMENT', where, 'this is not an Ed25519 public key', { cause });
   }
+}
+
+/**
+ * By hand, because WebKitGTK refuses `spki` for one key in 256, those that begin with a zero byte
+ * (WebKit bug 307095); `raw` it takes.
+ * @param {Uint8Array<ArrayBuffer>} der
+ */
+function keyOfSpki(der) {
+  const fits = der.length === SPKI_HEAD.length + KEY_BYTES;
+  if (!fits || !SPKI_HEAD.every((byte, at) => byte === der[at]))
+    throw new Error('no Ed25519 SubjectPublicKeyInfo');
+  return der.subarray(SPKI_HEAD.length);
 }
 
 /** @param {any} key */

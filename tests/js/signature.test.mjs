@@ -363,10 +363,13 @@ test('a key that is no key switches nothing off', async () => {
 
 test('importPublicKey takes what keygen writes, and says what else it was given', async () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey;
+  const x25519 = generateKeyPairSync('x25519').publicKey; // as long, for another use
   for (const [text, message] of /** @type {any[]} */ ([
     [ours.key, /this is a private key, which must never reach a page/],
     [rsa.export({ type: 'spki', format: 'pem' }), /not an Ed25519 public key/],
+    [x25519.export({ type: 'spki', format: 'pem' }), /not an Ed25519 public key/],
     [ours.pem.replace(/\n(.{8})/, '\n'), /not an Ed25519 public key/],
+    [ours.pem.replace('\n-----END', 'AAAA\n-----END'), /not an Ed25519 public key/],
     ['ssh-ed25519 AAAA', /text of a public key in PEM/],
     [undefined, /text of a public key in PEM/],
   ])) {
