@@ -8,12 +8,14 @@
 #define NUMBER 0x100u
 
 /*
- * LOOKS: at a word before a thread sleeps, some 20 microseconds: from one step to the next, and no
- * longer, since pages share cores. To sleep and be woken takes more of the processor than that.
- * PIECES of work for each thread: so many that one which is held up holds up little. Measured:
- * harness/bench/LOG.md.
+ * LOOKS: at a word before the caller sleeps, some 20 microseconds. A helper's are between the LEAST
+ * and the MOST: twice as many with each work that it took part in, the least again when it looked
+ * in vain. So from one step to the next it stays awake where cores are free, for a thread that
+ * sleeps and wakes is often put beside another on one core; and where they are not, it leaves its
+ * own to them. PIECES of work for each thread: so many that one which is held up holds up little.
+ * All measured: harness/bench/LOG.md.
  */
-enum { LOOKS = 20000, PIECES = 8 };
+enum { LOOKS = 20000, LEAST_LOOKS = 10000, MOST_LOOKS = 100000, PIECES = 8 };
 /* Sums of pieces stay below 2^32; more tiles than that no step has. */
 #define MOST_TILES (1u << 30)
 
@@ -108,13 +110,15 @@ static void spread(struct pthreadpool *pool, wai_work work) {
 }
 
 void wai_threads_help(struct pthreadpool *pool, uint32_t index) {
+    int most_looks = MOST_LOOKS;
     uint32_t done = 0; /* number of the last work that this helper had a part in */
     for (int looks = 0;; looks++) {
         uint32_t gate = atomic_load(&pool->gate);
         if ((gate & OPEN) == 0 || gate / NUMBER == done) {
-            if (looks >= LOOKS) {
+            if (looks >= most_looks) {
                 wai_threads_sleep(&pool->gate, gate);
                 looks = 0;
+                most_looks = LEAST_LOOKS;
             }
             continue;
         }
@@ -124,6 +128,7 @@ void wai_threads_help(struct pthreadpool *pool, uint32_t index) {
         if ((gate & OPEN) != 0) {
             done = gate / NUMBER;
             take_part(pool, index);
+            most_looks = 2 * most_looks < MOST_LOOKS ? 2 * most_looks : MOST_LOOKS;
         }
         gate = atomic_fetch_sub(&pool->gate, 1) - 1;
         if ((gate & (OPEN | INSIDE)) == 0) {
