@@ -8,14 +8,14 @@
 #define NUMBER 0x100u
 
 /*
- * LOOKS: at a word before the caller sleeps, some 20 microseconds. A helper's are between the LEAST
- * and the MOST: twice as many with each work that it took part in, the least again when it looked
- * in vain. So from one step to the next it stays awake where cores are free, for a thread that
- * sleeps and wakes is often put beside another on one core; and where they are not, it leaves its
- * own to them. PIECES of work for each thread: so many that one which is held up holds up little.
- * All measured: harness/bench/LOG.md.
+ * LOOKS: at a word before the caller sleeps, some 20 microseconds. A helper has a store of them:
+ * some for each work that it took part in, up to the most, and the least when it has slept. So from
+ * one step to the next it stays awake where cores are free, for a thread that sleeps and wakes is
+ * often put beside another on one core; and where they are not, it leaves its own to them. PIECES
+ * of work for each thread: so many that one which is held up holds up little. All measured:
+ * harness/bench/LOG.md.
  */
-enum { LOOKS = 20000, LEAST_LOOKS = 10000, MOST_LOOKS = 100000, PIECES = 8 };
+enum { LOOKS = 20000, LEAST_LOOKS = 10000, MORE_LOOKS = 20000, MOST_LOOKS = 100000, PIECES = 8 };
 /* Sums of pieces stay below 2^32; more tiles than that no step has. */
 #define MOST_TILES (1u << 30)
 
@@ -110,32 +110,31 @@ static void spread(struct pthreadpool *pool, wai_work work) {
 }
 
 void wai_threads_help(struct pthreadpool *pool, uint32_t index) {
-    int most_looks = MOST_LOOKS;
     uint32_t done = 0; /* number of the last work that this helper had a part in */
-    for (int looks = 0;; looks++) {
+    /* One variable for all that it knows of its looks: with one more in here, code of V8's first
+     * compiler was wrong (Node 20 on x64: other bits, traps; never with --no-liftoff). */
+    for (int looks = MOST_LOOKS;; looks--) {
         uint32_t gate = atomic_load(&pool->gate);
         if ((gate & OPEN) == 0 || gate / NUMBER == done) {
-            if (looks >= most_looks) {
+            if (looks <= 0) {
                 wai_threads_sleep(&pool->gate, gate);
-                looks = 0;
-                most_looks = LEAST_LOOKS;
+                looks = LEAST_LOOKS;
             }
             continue;
         }
-        /* Perhaps it has been closed since: then out again. (No compare-exchange: V8's first
-         * compiler had that wrong, seen in Node 20 on x64.) */
+        /* Perhaps it has been closed since: then out again. (No compare-exchange: the same compiler
+         * had that wrong, too.) */
         gate = atomic_fetch_add(&pool->gate, 1);
         if ((gate & OPEN) != 0) {
             done = gate / NUMBER;
             take_part(pool, index);
-            most_looks = 2 * most_looks < MOST_LOOKS ? 2 * most_looks : MOST_LOOKS;
         }
         gate = atomic_fetch_sub(&pool->gate, 1) - 1;
         if ((gate & (OPEN | INSIDE)) == 0) {
             atomic_fetch_add(&pool->left, 1);
             wai_threads_wake(&pool->left, 1);
         }
-        looks = 0;
+        looks = looks < MOST_LOOKS - MORE_LOOKS ? looks + MORE_LOOKS : MOST_LOOKS;
     }
 }
 
