@@ -1,6 +1,7 @@
 /* conv2d: convolution, channels last, by XNNPACK. */
 #include "base/limits.h"
 #include "ops/conv_common.h"
+#include "ops/conv_direct.h"
 #include "ops/parts.h"
 #include "ops/product.h"
 
@@ -84,21 +85,12 @@ const wai_weighted_kind wai_conv2d_kind = {
 
 static bool is_product(const wai_step *step) {
     const wai_conv_params *p = step->params;
-    return p->packed != 0 && p->groups == 1 && p->group_out >= 8 && p->kernel_h == 1 &&
-           p->kernel_w == 1 && wai_type_size(&step->in[1].type) >= PRODUCT_SIZE &&
-           p->stride_h == 1 && p->stride_w == 1 &&
-           (p->pad_top | p->pad_left | p->pad_bottom | p->pad_right) == 0 && fits(step);
+    return p->packed != 0 && p->groups == 1 && p->group_out >= 8 &&
+           wai_type_size(&step->in[1].type) >= PRODUCT_SIZE;
 }
 
-static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+static wai_status prepare_product(wai_step *step, wai_pool *pool, wai_diag *diag) {
     const wai_conv_params *p = step->params;
-    if (p->group_in == 1 && p->group_out == 1 && !wai_has_depthwise()) {
-        return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where,
-                        "depthwise convolution is not in this runtime");
-    }
-    if (!is_product(step)) {
-        return wai_weighted_prepare(step, &wai_conv2d_kind, pool, diag);
-    }
     const wai_product product = {.rows = wai_dims_product(step->in[0].type.dims, 0, 3),
                                  .depth = p->group_in,
                                  .columns = p->group_out,
@@ -107,12 +99,43 @@ static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
     return wai_product_prepare(step, &product, pool, diag);
 }
 
+static wai_status prepare_weighted(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    return wai_weighted_prepare(step, &wai_conv2d_kind, pool, diag);
+}
+
+static const wai_kernel product = {prepare_product, wai_product_setup, wai_product_step};
+static const wai_kernel weighted = {prepare_weighted, wai_weighted_setup, wai_weighted_run};
+
+/* By params and types alone: prepare, setup and run agree. */
+static const wai_kernel *kernel_of(const wai_step *step) {
+    const wai_conv_params *p = step->params;
+    const bool is_pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
+                              p->stride_w == 1 &&
+                              (p->pad_top | p->pad_left | p->pad_bottom | p->pad_right) == 0;
+    if (wai_type_count(&step->out[0].type) == 0 || !step->in[1].constant || !fits(step)) {
+        return &weighted;
+    }
+    if (is_pointwise) {
+        return is_product(step) ? &product : &weighted;
+    }
+    return wai_direct_takes(p, wai_type_size(&step->in[1].type)) ? &wai_direct_kernel : &weighted;
+}
+
+static wai_status prepare(wai_step *step, wai_pool *pool, wai_diag *diag) {
+    const wai_conv_params *p = step->params;
+    if (p->group_in == 1 && p->group_out == 1 && !wai_has_depthwise()) {
+        return wai_fail(diag, WAI_ERR_UNSUPPORTED, step->where,
+                        "depthwise convolution is not in this runtime");
+    }
+    return kernel_of(step)->prepare(step, pool, diag);
+}
+
 static wai_status setup(wai_step *step, wai_diag *diag) {
-    return is_product(step) ? wai_product_setup(step, diag) : wai_weighted_setup(step, diag);
+    return kernel_of(step)->setup(step, diag);
 }
 
 static wai_status run(wai_step *step, wai_diag *diag) {
-    return is_product(step) ? wai_product_step(step, diag) : wai_weighted_run(step, diag);
+    return kernel_of(step)->run(step, diag);
 }
 
 const wai_kernel wai_op_conv2d_kernel = {prepare, setup, run};

@@ -1,21 +1,12 @@
 #include "ops/product.h"
 
-#include <math.h>
 #include <pthreadpool.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/forget.h"
 #include "ops/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
-
-/* Unrolled, the loop over inputs is a tenth slower in V8, and three times as large. */
-#if defined(__clang__)
-#define ONE_AT_A_TIME _Pragma("clang loop unroll(disable)")
-#else
-#define ONE_AT_A_TIME
-#endif
 
 #define COLUMNS 8u /* of a tile of packed weights */
 /* Rows of a tile: sums, weights and the factor fit 16 registers; a product that is rounded before
@@ -54,8 +45,7 @@ INLINE void tile(size_t rows, const part *p) {
         x[r] = p->x + r * p->x_stride;
     }
     w += p->first ? COLUMNS : 0;
-    ONE_AT_A_TIME
-    for (size_t k = p->depth; k > 0; k--, w += COLUMNS) {
+    WAI_ROLLED for (size_t k = p->depth; k > 0; k--, w += COLUMNS) {
         const v128_t low = wasm_v128_load(w), high = wasm_v128_load(w + 4);
         for (size_t r = 0; r < rows; r++) {
             const v128_t factor = wasm_v128_load32_splat(x[r]++);
@@ -70,18 +60,11 @@ INLINE void tile(size_t rows, const part *p) {
     }
 }
 
-/* As XNNPACK's kernels: a ReLU keeps a NaN, other bounds make it the lower one. */
 static void clamp_rows(size_t rows, const part *p) {
-    if (p->min == -INFINITY && p->max == INFINITY) {
-        return;
-    }
-    const bool relu = p->min == 0 && p->max == INFINITY;
-    const v128_t min = wasm_f32x4_splat(p->min), max = wasm_f32x4_splat(p->max);
-    for (size_t i = 0; i < 2 * rows; i++) {
+    const wai_bounds bounds = wai_bounds_make(p->min, p->max);
+    for (size_t i = 0; !bounds.none && i < 2 * rows; i++) {
         float *y = p->y + i / 2 * p->y_stride + i % 2 * 4;
-        const v128_t x = wasm_v128_load(y);
-        wasm_v128_store(y, relu ? wasm_v128_andnot(x, wasm_f32x4_le(x, min))
-                                : wasm_f32x4_pmin(max, wasm_f32x4_pmax(min, x)));
+        wasm_v128_store(y, wai_bounded(wasm_v128_load(y), &bounds));
     }
 }
 
@@ -159,8 +142,7 @@ static size_t one_row(const wai_product *w, size_t row, size_t first, size_t end
             sum[i][0] = wasm_v128_load(from + i * stride);
             sum[i][1] = wasm_v128_load(from + i * stride + 4);
         }
-        ONE_AT_A_TIME
-        for (size_t k = w->depth; k > 0; k--) {
+        WAI_ROLLED for (size_t k = w->depth; k > 0; k--) {
             const v128_t factor = wasm_v128_load32_splat(x++);
             from += COLUMNS;
             for (size_t i = 0; i < SEVERAL; i++) {
