@@ -1,5 +1,6 @@
 /* clamp.c - f32 between two constants. */
 #include <math.h>
+#include <pthreadpool.h>
 #include <string.h>
 
 #include "onnx/lower.h"
@@ -41,19 +42,24 @@ const wai_op wai_op_clamp = {
 };
 
 /* XNNPACK's vclamp is as fast and turns NaN into min. */
-static wai_status run(wai_step *step, wai_diag *diag) {
-    (void)diag;
+/* A task of pthreadpool: `count` elements from `first` on. */
+static void clamp_piece(const wai_step *step, size_t first, size_t count) {
     const wai_clamp_params *p = step->params;
-    const float *in = step->in[0].data;
-    float *out = step->out[0].data;
+    const float *in = (const float *)step->in[0].data + first;
+    float *out = (float *)step->out[0].data + first;
     float min = p->min, max = p->max;
-    size_t count = wai_type_count(&step->in[0].type);
     WAI_VECTOR_LOOP
     for (size_t i = 0; i < count; i++) {
         float x = in[i];
         x = x < min ? min : x;
         out[i] = x > max ? max : x;
     }
+}
+
+static wai_status run(wai_step *step, wai_diag *diag) {
+    (void)diag;
+    pthreadpool_parallelize_1d_tile_1d(step->threads, (pthreadpool_task_1d_tile_1d_t)clamp_piece,
+                                       step, wai_type_count(&step->in[0].type), WAI_PIECE, 0);
     return WAI_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "ops/layer_norm.h"
 
 #include <math.h>
+#include <pthreadpool.h>
 
 #include "ops/emit.h"
 #include "ops/vector.h"
@@ -112,20 +113,27 @@ static void write_row(float *y, const float *x, size_t count, float shift, float
     }
 }
 
+/* A task of pthreadpool: one row. */
+static void normalize_row(const wai_step *step, size_t row) {
+    const wai_layer_norm_params *p = step->params;
+    const wai_type *type = &step->in[0].type;
+    const size_t count = wai_dims_product(type->dims, p->axis, type->rank);
+    const float *x = (const float *)step->in[0].data + row * count;
+    const float *scale = step->in_count > 1 ? step->in[1].data : NULL;
+    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
+    const float mean = p->rms ? 0 : (float)(sum_of(x, count, 0, false) / (double)count);
+    const double variance = sum_of(x, count, mean, true) / (double)count;
+    write_row((float *)step->out[0].data + row * count, x, count, mean,
+              (float)(1 / sqrt(variance + p->epsilon)), scale, bias);
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_layer_norm_params *p = step->params;
     const wai_type *type = &step->in[0].type;
-    const size_t rows = wai_dims_product(type->dims, 0, p->axis);
-    const size_t count = wai_dims_product(type->dims, p->axis, type->rank);
-    const float *x = step->in[0].data;
-    const float *scale = step->in_count > 1 ? step->in[1].data : NULL;
-    const float *bias = step->in_count > 2 ? step->in[2].data : NULL;
-    float *y = step->out[0].data;
-    for (size_t i = 0; count > 0 && i < rows; i++, x += count, y += count) {
-        const float mean = p->rms ? 0 : (float)(sum_of(x, count, 0, false) / (double)count);
-        const double variance = sum_of(x, count, mean, true) / (double)count;
-        write_row(y, x, count, mean, (float)(1 / sqrt(variance + p->epsilon)), scale, bias);
+    if (wai_type_count(type) != 0) {
+        pthreadpool_parallelize_1d(step->threads, (pthreadpool_task_1d_t)normalize_row, step,
+                                   wai_dims_product(type->dims, 0, p->axis), 0);
     }
     return WAI_OK;
 }

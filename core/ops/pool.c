@@ -4,6 +4,7 @@
  * output pixel, takes a border value for a window that lies in the padding,
  * and drops NaN; its average has no dilation and one divisor for all. */
 #include <math.h>
+#include <pthreadpool.h>
 #include <string.h>
 
 #if defined(__wasm_simd128__)
@@ -232,40 +233,54 @@ static float divisor_of(const window *win, uint32_t kind) {
     return taps != 0 ? (float)taps : 1;
 }
 
+typedef struct pooling {
+    const wai_pool_params *params;
+    wai_pool_axis depth, height, width;
+    size_t channels;
+    const float *x;
+    float *y;
+} pooling;
+
+/* A task of pthreadpool: row `index` of all that the outputs have. */
+static void row(const pooling *s, size_t index) {
+    const wai_pool_params *p = s->params;
+    const size_t h = index % s->height.out, plane = index / s->height.out;
+    const size_t d = plane % s->depth.out, n = plane / s->depth.out;
+    window win = {.d = wai_pool_span_of(&s->depth, d),
+                  .h = wai_pool_span_of(&s->height, h),
+                  .channels = s->channels,
+                  .min = splat(p->min),
+                  .max = splat(p->max),
+                  .divisor = splat(1)};
+    win.row = s->width.in * win.channels;
+    win.plane = s->height.in * win.row;
+    const float *image = s->x + n * s->depth.in * win.plane;
+    float *out = s->y + index * s->width.out * win.channels;
+    for (size_t w = 0; w < s->width.out; w++, out += win.channels) {
+        win.w = wai_pool_span_of(&s->width, w);
+        if (p->kind == WAI_POOL_MAX) {
+            pixel(&win, image, true, out);
+        } else {
+            win.divisor = splat(divisor_of(&win, p->kind));
+            pixel(&win, image, false, out);
+        }
+    }
+}
+
 static wai_status run(wai_step *step, wai_diag *diag) {
     (void)diag;
     const wai_pool_params *p = step->params;
     const wai_type *type = &step->in[0].type;
-    if (wai_type_count(&step->out[0].type) == 0) {
-        return WAI_OK;
-    }
-    const wai_pool_axis depth = wai_pool_axis_of(type, p, 0);
-    const wai_pool_axis height = wai_pool_axis_of(type, p, 1);
-    const wai_pool_axis width = wai_pool_axis_of(type, p, 2);
-    window win = {.channels = type->dims[type->rank - 1],
-                  .min = splat(p->min),
-                  .max = splat(p->max),
-                  .divisor = splat(1)};
-    win.row = width.in * win.channels;
-    win.plane = height.in * win.row;
-    const float *image = step->in[0].data;
-    float *out = step->out[0].data;
-    for (uint32_t n = 0; n < type->dims[0]; n++, image += depth.in * win.plane) {
-        for (size_t d = 0; d < depth.out; d++) {
-            win.d = wai_pool_span_of(&depth, d);
-            for (size_t h = 0; h < height.out; h++) {
-                win.h = wai_pool_span_of(&height, h);
-                for (size_t w = 0; w < width.out; w++, out += win.channels) {
-                    win.w = wai_pool_span_of(&width, w);
-                    if (p->kind == WAI_POOL_MAX) {
-                        pixel(&win, image, true, out);
-                    } else {
-                        win.divisor = splat(divisor_of(&win, p->kind));
-                        pixel(&win, image, false, out);
-                    }
-                }
-            }
-        }
+    pooling s = {.params = p,
+                 .depth = wai_pool_axis_of(type, p, 0),
+                 .height = wai_pool_axis_of(type, p, 1),
+                 .width = wai_pool_axis_of(type, p, 2),
+                 .channels = type->dims[type->rank - 1],
+                 .x = step->in[0].data,
+                 .y = step->out[0].data};
+    if (wai_type_count(&step->out[0].type) != 0) {
+        const size_t rows = (size_t)type->dims[0] * s.depth.out * s.height.out;
+        pthreadpool_parallelize_1d(step->threads, (pthreadpool_task_1d_t)row, &s, rows, 0);
     }
     return WAI_OK;
 }
