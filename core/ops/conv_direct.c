@@ -1,6 +1,5 @@
 #include "ops/conv_direct.h"
 
-#include <math.h>
 #include <pthreadpool.h>
 #include <string.h>
 
@@ -67,12 +66,14 @@ INLINE void tile(size_t rows, const direct *d, const places *from, const float *
     }
     const wai_bounds bounds = wai_bounds_make(p->min, p->max);
     for (size_t r = 0; r < rows && r < from->count; r++, y += p->group_out) {
-        const v128_t out[2] = {wai_bounded(sum[r][0], &bounds), wai_bounded(sum[r][1], &bounds)};
+        const v128_t low = wai_bounded(sum[r][0], &bounds), high = wai_bounded(sum[r][1], &bounds);
         if (columns >= COLUMNS) {
-            wasm_v128_store(y, out[0]);
-            wasm_v128_store(y + 4, out[1]);
+            wasm_v128_store(y, low);
+            wasm_v128_store(y + 4, high);
         } else {
-            memcpy(y, out, columns * sizeof(float));
+            v128_t both[2] = {low, high};
+            memcpy(y, both, columns * sizeof(float));
+            wai_forget(both, sizeof both);
         }
     }
 }
