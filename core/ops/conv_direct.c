@@ -50,19 +50,12 @@ INLINE void tile(size_t rows, const direct *d, const places *from, const float *
         sum[r][1] = wasm_v128_load(w + 4);
     }
     w += COLUMNS;
-    for (size_t tap = 0; tap < d->taps; tap++) {
+    for (size_t tap = 0; tap < d->taps; tap++, w += p->group_in * COLUMNS) {
         const float *x[ROWS];
         for (size_t r = 0; r < rows; r++) {
             x[r] = from->at[tap * ROWS + r];
         }
-        WAI_ROLLED for (size_t k = p->group_in; k > 0; k--, w += COLUMNS) {
-            const v128_t low = wasm_v128_load(w), high = wasm_v128_load(w + 4);
-            for (size_t r = 0; r < rows; r++) {
-                const v128_t factor = wasm_v128_load32_splat(x[r]++);
-                sum[r][0] = wai_madd(factor, low, sum[r][0]);
-                sum[r][1] = wai_madd(factor, high, sum[r][1]);
-            }
-        }
+        wai_add_products(rows, p->group_in, x, w, sum);
     }
     const wai_bounds bounds = wai_bounds_make(p->min, p->max);
     for (size_t r = 0; r < rows && r < from->count; r++, y += p->group_out) {

@@ -45,14 +45,7 @@ INLINE void tile(size_t rows, const part *p) {
         x[r] = p->x + r * p->x_stride;
     }
     w += p->first ? COLUMNS : 0;
-    WAI_ROLLED for (size_t k = p->depth; k > 0; k--, w += COLUMNS) {
-        const v128_t low = wasm_v128_load(w), high = wasm_v128_load(w + 4);
-        for (size_t r = 0; r < rows; r++) {
-            const v128_t factor = wasm_v128_load32_splat(x[r]++);
-            sum[r][0] = wai_madd(factor, low, sum[r][0]);
-            sum[r][1] = wai_madd(factor, high, sum[r][1]);
-        }
-    }
+    wai_add_products(rows, p->depth, x, w, sum);
     for (size_t r = 0; r < rows; r++) {
         float *to = p->y + r * p->y_stride;
         wasm_v128_store(to, sum[r][0]);

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <wasm_simd128.h>
 
 /* a * b + c. In simd it rounds twice, the same on every machine; in relaxed it is one instruction
@@ -46,6 +47,21 @@ static inline v128_t wai_bounded(v128_t x, const wai_bounds *b) {
     }
     return b->relu ? wasm_v128_andnot(x, wasm_f32x4_le(x, b->min))
                    : wasm_f32x4_pmin(b->max, wasm_f32x4_pmax(b->min, x));
+}
+
+/* Adds `depth` inputs of each of `rows` rows, whose places go on with them, times 8 weights each to
+ * the rows' 8 sums. `rows` is a constant where it is called. */
+__attribute__((always_inline)) static inline void wai_add_products(size_t rows, size_t depth,
+                                                                   const float **x, const float *w,
+                                                                   v128_t (*sum)[2]) {
+    WAI_ROLLED for (size_t k = depth; k > 0; k--, w += 8) {
+        const v128_t low = wasm_v128_load(w), high = wasm_v128_load(w + 4);
+        for (size_t r = 0; r < rows; r++) {
+            const v128_t factor = wasm_v128_load32_splat(x[r]++);
+            sum[r][0] = wai_madd(factor, low, sum[r][0]);
+            sum[r][1] = wai_madd(factor, high, sum[r][1]);
+        }
+    }
 }
 
 #endif
